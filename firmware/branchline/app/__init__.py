@@ -1,0 +1,1 @@
+"""Configuration, the poll loop, and the one place that wires parts together."""

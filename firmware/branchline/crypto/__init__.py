@@ -1,0 +1,1 @@
+"""Keyed functions of the protocols, over providers that are checked before use."""

@@ -1,0 +1,1 @@
+"""Hardware and operating system; imports nothing of ours but wire."""

@@ -1,0 +1,1 @@
+"""Linux through MicroPython's socket and ffi: no program is started."""

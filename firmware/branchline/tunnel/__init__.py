@@ -1,0 +1,1 @@
+"""Engines that keep tunnels up, and what chooses their remotes."""

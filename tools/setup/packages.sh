@@ -1,0 +1,61 @@
+#!/bin/sh
+# The Debian packages that the lab, the tests and the bench run: packages.sh plan|install.
+
+. tools/setup/common.sh
+
+# gnutls-bin and openvpn also bring libgnutls and libcrypto, which the gateway opens through ffi.
+PACKAGES="babeld bird2 gnutls-bin iperf3 iproute2 iputils-ping openvpn python3-venv"
+# Routing daemons that a system with systemd would start at every boot once they are installed.
+SERVICES="babeld bird"
+POLICY=/usr/sbin/policy-rc.d
+
+missing() {
+    for package in $PACKAGES; do
+        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+        [ "$state" = installed ] || printf '%s ' "$package"
+    done
+}
+
+# Starting nothing: invoke-rc.d and deb-systemd-invoke ask this file, and 101 means "not allowed".
+forbid_services() {
+    [ -e "$POLICY" ] && return
+    printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+    chmod 755 "$POLICY"
+    trap 'rm -f "$POLICY"' EXIT
+    trap 'exit 1' HUP INT TERM
+}
+
+disable_new_services() {
+    command -v systemctl >/dev/null || return 0
+    for service in $SERVICES; do
+        case " $1 " in *" $service"*) systemctl --quiet disable "$service" || true ;; esac
+    done
+}
+
+install_packages() {
+    packages=$1
+    export DEBIAN_FRONTEND=noninteractive
+    forbid_services
+    attempt apt-get -q update >&2 || die "apt-get update failed; its message is above"
+    # shellcheck disable=SC2086  # a list of words
+    attempt apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
+        install $packages >&2 || die "apt-get install failed; its message is above"
+    disable_new_services "$packages"
+}
+
+command -v dpkg-query >/dev/null || die "this is not a Debian system: install the counterparts of
+  $PACKAGES yourself and run the single make targets that need no setup"
+
+packages=$(missing)
+case $1 in
+plan)
+    [ -z "$packages" ] || echo "with apt, on this system: $packages"
+    ;;
+install)
+    is_root || die "these Debian packages are missing, and only root can install them:
+  $packages
+Run this, then the same make command again:
+  sudo apt-get install --no-install-recommends $packages"
+    install_packages "$packages"
+    ;;
+esac

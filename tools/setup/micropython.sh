@@ -45,7 +45,7 @@ debian_mirror() {
 
 # private_apt ARGUMENT...: apt-get with lists and a cache of its own, so that the system's stay.
 private_apt() {
-    apt-get -q -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- \
+    apt-get -qq -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- \
         -o Dir::State::lists="$apt/lists" -o Dir::State::status=/dev/null \
         -o Dir::Cache="$apt/cache" -o APT::Sandbox::User="$(id -un)" "$@" >&2
 }

@@ -3,16 +3,20 @@
 
 . tools/setup/common.sh
 
-# gnutls-bin and openvpn also bring libgnutls and libcrypto, which the gateway opens through ffi.
-PACKAGES="babeld bird2 gnutls-bin iperf3 iproute2 iputils-ping openvpn python3-venv"
+# The gateway opens libgnutls30 or libssl3 through ffi; the rest is what it is tested against.
+PACKAGES="babeld bird2 iperf3 iproute2 iputils-ping libgnutls30 libssl3 openvpn python3-venv"
 # Routing daemons that a system with systemd would start at every boot once they are installed.
 SERVICES="babeld bird"
 POLICY=/usr/sbin/policy-rc.d
 
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
 missing() {
     for package in $PACKAGES; do
-        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-        [ "$state" = installed ] || printf '%s ' "$package"
+        # Debian 13 appended "t64" to the names of some libraries, and finds them by both.
+        is_installed "$package" || is_installed "${package}t64" || printf '%s ' "$package"
     done
 }
 
@@ -36,9 +40,9 @@ install_packages() {
     packages=$1
     export DEBIAN_FRONTEND=noninteractive
     forbid_services
-    attempt apt-get -q update >&2 || die "apt-get update failed; its message is above"
+    attempt apt-get -qq update >&2 || die "apt-get update failed; its message is above"
     # shellcheck disable=SC2086  # a list of words
-    attempt apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 \
+    attempt apt-get -qq --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
         install $packages >&2 || die "apt-get install failed; its message is above"
     disable_new_services "$packages"
 }

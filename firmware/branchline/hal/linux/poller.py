@@ -1,0 +1,47 @@
+"""Waits for descriptors and calls their handlers; allocates nothing while waiting on MicroPython."""
+
+import select
+
+_IN = select.POLLIN
+_OUT = select.POLLOUT
+# An error or a hang-up wakes the reader, whose read then tells what it was.
+_READABLE = select.POLLIN | select.POLLERR | select.POLLHUP
+
+
+class Poller:
+    """A set of objects with `fileno()`, each with a handler.
+
+    handler(readable, writable) is called with two bools. It may register and unregister any
+    object, and must bear being called with nothing to read (its read then returns None).
+    """
+
+    def __init__(self):
+        self._poll = select.poll()
+        self._handlers = {}
+        # CPython's poll has no iterator that reuses its storage.
+        self._ready = getattr(self._poll, "ipoll", self._poll.poll)
+
+    def register(self, obj, handler):
+        """Calls handler from now on whenever obj is readable."""
+        fd = obj.fileno()
+        self._poll.register(fd, _IN)
+        self._handlers[fd] = handler
+
+    def want_write(self, obj, wanted):
+        """Whether the handler of obj is also called when obj is writable."""
+        self._poll.modify(obj.fileno(), _IN | _OUT if wanted else _IN)
+
+    def unregister(self, obj):
+        """Forgets obj, which must not have been closed yet; nothing happens if it is unknown."""
+        fd = obj.fileno()
+        if self._handlers.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def wait(self, timeout_ms):
+        """Calls the handlers of all that is ready; waits at most timeout_ms for the first (None:
+        for ever)."""
+        handlers = self._handlers
+        for fd, events in self._ready(-1 if timeout_ms is None else timeout_ms):
+            handler = handlers.get(fd)
+            if handler is not None:
+                handler(events & _READABLE != 0, events & _OUT != 0)

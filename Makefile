@@ -17,7 +17,7 @@ MARCH = $(filter-out none,$(word $(shell $(MICROPYTHON) -c \
     'import sys; print((sys.implementation._mpy >> 10) + 1)'),$(ARCHITECTURES)))
 MPY := $(patsubst %.py,build/mpy/%.mpy,$(shell cd firmware && find branchline -name '*.py'))
 
-.PHONY: help setup demo test $(PARTS) compile bench lab run clean
+.PHONY: help setup demo test lint unit unit-micropython property interop compile bench lab run clean
 .DELETE_ON_ERROR:
 
 help:  ## this list

@@ -14,9 +14,13 @@ is_installed() {
 }
 
 missing() {
+    separator=
     for package in $PACKAGES; do
         # Debian 13 appended "t64" to the names of some libraries, and finds them by both.
-        is_installed "$package" || is_installed "${package}t64" || printf '%s ' "$package"
+        if ! is_installed "$package" && ! is_installed "${package}t64"; then
+            printf '%s%s' "$separator" "$package"
+            separator=' '
+        fi
     done
 }
 
@@ -58,8 +62,8 @@ plan)
 install)
     is_root || die "these Debian packages are missing, and only root can install them:
   $packages
-Run this, then the same make command again:
-  sudo apt-get install --no-install-recommends $packages"
+Run this as root, then the same make command again:
+  apt-get install --no-install-recommends $packages"
     install_packages "$packages"
     ;;
 esac

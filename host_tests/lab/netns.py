@@ -55,7 +55,7 @@ class Host:
         self._names: dict[str, str] = {}
         namespaces.ip("netns", "add", self.namespace)
         self.call(_apply_settings)
-        self.ip("link", "set", "lo", "up")
+        self.ip("link", "set", "dev", "lo", "up")
 
     def __repr__(self) -> str:
         return f"Host({self.name})"
@@ -168,7 +168,7 @@ class Link:
                 self._addresses[host].append(f"{network[number]}/{network.prefixlen}")
         (a, a_device), (b, b_device) = ends.items()
         a.ip(batch=[
-            f"link add {a_device} type veth peer name {b_device} netns {b.namespace}",
+            f"link add name {a_device} type veth peer name {b_device} netns {b.namespace}",
             *self._configure(a),
         ])
         b.ip(batch=self._configure(b))
@@ -217,7 +217,7 @@ class Link:
         device = self._devices[host]
         return [
             *(f"addr add {address} dev {device}" for address in self._addresses[host]),
-            f"link set {device} up",
+            f"link set dev {device} up",
         ]
 
 

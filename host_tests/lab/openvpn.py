@@ -279,7 +279,7 @@ class Client:
         kind = "tap" if "\ndev tap" in self._profile.read_text() else "tun"
         self.process = self.host.spawn(
             "openvpn", "--config", str(self._profile), "--dev", self.device, "--dev-type", kind,
-            "--disable-dco", name=f"openvpn-{self.name}",
+            "--verb", "4", "--disable-dco", name=f"openvpn-{self.name}",
         )
         return self
 

@@ -37,12 +37,17 @@ def ensure() -> None:
     os.execvp(_ENTER[0], [*_ENTER, "sh", "-c", _PREPARE, "sh", *sys.orig_argv])
 
 
+def rootless() -> bool:
+    """Whether this process is root of a user namespace that ensure() has made."""
+    return _MARK in os.environ
+
+
 def _check_tun() -> None:
     try:
         os.close(os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError:
         raise LabError("/dev/net/tun is missing: load the module with `modprobe tun`") from None
     except OSError as error:
-        rootless = os.geteuid() != 0 or _MARK in os.environ
-        advice = _ROOT if rootless else "let this container use the device"
+        by_user = os.geteuid() != 0 or rootless()
+        advice = _ROOT if by_user else "let this container use the device"
         raise LabError(f"/dev/net/tun cannot be opened ({error.strerror}): {advice}") from None

@@ -1,4 +1,4 @@
-"""The clocks: monotonic ticks for every deadline, and the time of day for certificates and logs."""
+"""The clocks: monotonic ticks for every deadline, and the time of day for certificates."""
 
 import time
 

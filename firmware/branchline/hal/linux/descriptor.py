@@ -35,7 +35,7 @@ def failure(what, code=None):
 
 def would_block(code):
     """Whether an error number only means "not now"."""
-    return code == _EAGAIN or code == _EINTR
+    return code in (_EAGAIN, _EINTR)
 
 
 class Descriptor:

@@ -1,4 +1,4 @@
-"""Waits for descriptors and calls their handlers; allocates nothing while waiting on MicroPython."""
+"""Waits for descriptors and calls their handlers; while waiting nothing is allocated."""
 
 import select
 

@@ -68,7 +68,7 @@ _ROUTE = _E + "BBBBBBBBI"
 Link = namedtuple("Link", ("index", "name", "up", "mtu"))
 
 # dst: octets; via: the gateway's octets or None; dev: an interface index, 0 for none;
-# metric 0: the kernel's choice; kind: UNICAST or UNREACHABLE; source: the preferred source or None.
+# metric 0: the kernel's choice; kind: UNICAST or UNREACHABLE; source: the preferred one or None.
 Route = namedtuple(
     "Route",
     ("dst", "plen", "via", "dev", "metric", "source", "kind", "onlink", "table", "protocol"),

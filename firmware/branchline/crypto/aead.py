@@ -12,6 +12,8 @@ KEY_SIZES = {
     "AES-256-CBC": 32,
 }
 
+DIGEST_SIZES = {"SHA1": 20, "SHA256": 32, "SHA384": 48, "SHA512": 64}
+
 # Known answers. The key, the nonce or IV, the additional data (8 octets) and the text (48 octets,
 # for AEAD 45) count from 0; a digest's key is of 32 octets. The answer is the AEAD's tag, the last
 # block of CBC, or the first 16 octets of the HMAC; each depends on all the octets before it.
@@ -101,6 +103,15 @@ class Providers:
                 return provider
             self._log("warning", "crypto: " + provider.name + " gets " + name + " wrong; not used")
         raise Unsupported("no provider of " + name)
+
+    def has(self, cipher):
+        """Whether there is a provider of this cipher, one of KEY_SIZES."""
+        try:
+            make = self.cbc if cipher[-4:] == "-CBC" else self.aead
+            make(cipher, bytes(KEY_SIZES.get(cipher, 0))).close()
+        except Unsupported:
+            return False
+        return True
 
     def aead(self, cipher, key):
         """An Aead of the chosen provider; raises Unsupported."""

@@ -24,12 +24,20 @@ def _by_ecb(key, iv, data):
             counter[i] += 1
 
 
-def crypt(key, iv, data):
-    """Encrypts or decrypts data (bytearray or memoryview) in place; iv is the first counter
-    block, 16 octets. Raises ValueError for a key that is not of 16 or 32 octets."""
-    try:
-        cipher = cryptolib.aes(key, _CTR, iv)
-    except ValueError:
-        _by_ecb(key, iv, data)
-    else:
-        cipher.encrypt(data, data)
+class AesCtr:
+    """One key, of 16 or 32 octets (ValueError otherwise)."""
+
+    def __init__(self, key):
+        cryptolib.aes(key, _ECB)
+        self._key = key
+
+    def crypt(self, iv, data):
+        """The octets of data encrypted, or decrypted; iv: the first counter block, 16 octets."""
+        out = bytearray(data)
+        try:
+            cipher = cryptolib.aes(self._key, _CTR, iv)
+        except ValueError:
+            _by_ecb(self._key, iv, out)
+        else:
+            cipher.encrypt(out, out)
+        return bytes(out)

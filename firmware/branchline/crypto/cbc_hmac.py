@@ -22,12 +22,12 @@ class Cbc:
     def encrypt(self, iv, text, n):
         """Encrypts text[:n] in place; n is a multiple of 16."""
         text = memoryview(text)[:n]
-        cryptolib.aes(self._key, _CBC, iv).encrypt(text, text)
+        cryptolib.aes(self._key, _CBC, bytes(memoryview(iv)[:16])).encrypt(text, text)
 
     def decrypt(self, iv, text, n):
         """Decrypts text[:n] in place."""
         text = memoryview(text)[:n]
-        cryptolib.aes(self._key, _CBC, iv).decrypt(text, text)
+        cryptolib.aes(self._key, _CBC, bytes(memoryview(iv)[:16])).decrypt(text, text)
 
     def close(self):
         """Drops the key."""

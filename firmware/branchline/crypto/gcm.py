@@ -24,9 +24,9 @@ _streams = [_whole[: 16 * n] for n in range(_CHUNK + 1)]
 
 
 @micropython.viper
-def _fill_tables(tables: ptr8, end: int, power: ptr8, size: int):  # noqa: F821
+def _fill_tables(tables: ptr8, end: int, power: ptr8, size: int):
     """Fills tables[:end], of size entries each; power holds the hash key H, in turn each H x^i."""
-    words = ptr32(tables)  # noqa: F821
+    words = ptr32(tables)
     base = 0
     while base < end:
         digit = size >> 1
@@ -58,9 +58,9 @@ def _fill_tables(tables: ptr8, end: int, power: ptr8, size: int):  # noqa: F821
 
 
 @micropython.viper
-def _ghash4(tables: ptr32, y: ptr32, data: ptr8, blocks: int):  # noqa: F821
+def _ghash4(tables: ptr32, y: ptr32, data: ptr8, blocks: int):
     """Hashes whole blocks into y, by tables of 4-bit digits."""
-    digits = ptr8(y)  # noqa: F821
+    digits = ptr8(y)
     p = 0
     end = blocks << 4
     while p < end:
@@ -83,9 +83,9 @@ def _ghash4(tables: ptr32, y: ptr32, data: ptr8, blocks: int):  # noqa: F821
 
 
 @micropython.viper
-def _ghash8(tables: ptr32, y: ptr32, data: ptr8, blocks: int):  # noqa: F821
+def _ghash8(tables: ptr32, y: ptr32, data: ptr8, blocks: int):
     """Hashes whole blocks into y, by tables of 8-bit digits."""
-    digits = ptr8(y)  # noqa: F821
+    digits = ptr8(y)
     p = 0
     end = blocks << 4
     while p < end:
@@ -106,7 +106,7 @@ def _ghash8(tables: ptr32, y: ptr32, data: ptr8, blocks: int):  # noqa: F821
 
 
 @micropython.viper
-def _begin(y: ptr8, block: ptr8, aad: ptr8, aad_len: int):  # noqa: F821
+def _begin(y: ptr8, block: ptr8, aad: ptr8, aad_len: int):
     """Starts a hash: zero in y, and the additional data padded with zeros in block."""
     i = 0
     while i < 16:
@@ -119,7 +119,7 @@ def _begin(y: ptr8, block: ptr8, aad: ptr8, aad_len: int):  # noqa: F821
 
 
 @micropython.viper
-def _end(block: ptr8, text: ptr8, n: int, aad_len: int) -> int:  # noqa: F821
+def _end(block: ptr8, text: ptr8, n: int, aad_len: int) -> int:
     """Writes GHASH's last blocks: the text's partial block, if any, padded with zeros, and both
     lengths in bits. Returns the number of blocks."""
     size = n & 15
@@ -139,7 +139,7 @@ def _end(block: ptr8, text: ptr8, n: int, aad_len: int) -> int:  # noqa: F821
 
 
 @micropython.viper
-def _counters(out: ptr8, nonce: ptr8, counter: int, blocks: int):  # noqa: F821
+def _counters(out: ptr8, nonce: ptr8, counter: int, blocks: int):
     """Writes counter blocks: the 12-octet nonce and a 32-bit counter."""
     p = 0
     while blocks:
@@ -157,10 +157,10 @@ def _counters(out: ptr8, nonce: ptr8, counter: int, blocks: int):  # noqa: F821
 
 
 @micropython.viper
-def _xor(text: ptr8, start: int, n: int, stream: ptr8, skip: int):  # noqa: F821
+def _xor(text: ptr8, start: int, n: int, stream: ptr8, skip: int):
     """XORs the stream from its offset skip on into text[start:n]; both are multiples of 16."""
-    words = ptr32(text)  # noqa: F821
-    keys = ptr32(stream)  # noqa: F821
+    words = ptr32(text)
+    keys = ptr32(stream)
     i = start >> 2
     k = skip >> 2
     end = n >> 2
@@ -177,7 +177,7 @@ def _xor(text: ptr8, start: int, n: int, stream: ptr8, skip: int):  # noqa: F821
 
 
 @micropython.viper
-def _mask(out: ptr8, y: ptr8, mask: ptr8):  # noqa: F821
+def _mask(out: ptr8, y: ptr8, mask: ptr8):
     """Writes the tag: the hash under the first keystream block."""
     i = 0
     while i < 16:
@@ -186,7 +186,7 @@ def _mask(out: ptr8, y: ptr8, mask: ptr8):  # noqa: F821
 
 
 @micropython.viper
-def _differ(tag: ptr8, y: ptr8, mask: ptr8) -> int:  # noqa: F821
+def _differ(tag: ptr8, y: ptr8, mask: ptr8) -> int:
     """0 if the tag is right; looks at all its octets, for constant time."""
     i = 0
     difference = 0
@@ -197,7 +197,7 @@ def _differ(tag: ptr8, y: ptr8, mask: ptr8) -> int:  # noqa: F821
 
 
 @micropython.viper
-def _copy(out: ptr8, block: ptr8):  # noqa: F821
+def _copy(out: ptr8, block: ptr8):
     i = 0
     while i < 16:
         out[i] = block[i]

@@ -1,4 +1,4 @@
-"""The pseudorandom function of TLS 1.0 (RFC 2246 section 5), with which key method 2 derives keys."""
+"""The pseudorandom function of TLS 1.0 (RFC 2246 section 5): key method 2 derives keys by it."""
 
 from branchline.crypto import hmac
 

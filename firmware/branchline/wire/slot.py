@@ -28,3 +28,10 @@ class Slot:
         if view is None:
             view = self._views[offset] = memoryview(self.buf)[offset:]
         return view
+
+    def cut(self, offsets):
+        """The views at several offsets (a tuple), as a tuple; kept as those of at()."""
+        views = self._views.get(offsets)
+        if views is None:
+            views = self._views[offsets] = tuple(map(self.at, offsets))
+        return views

@@ -95,7 +95,7 @@ def format_address(octets):
     # RFC 5952 5: an IPv4-mapped address keeps its dotted quad.
     if start == 0 and length == 5 and groups[5] == 0xFFFF:
         return "::ffff:" + format_address(octets[12:])
-    texts = ["%x" % group for group in groups]
+    texts = ["{:x}".format(group) for group in groups]
     if length < 2:
         return ":".join(texts)
     return ":".join(texts[:start]) + "::" + ":".join(texts[start + length :])
@@ -126,7 +126,7 @@ def parse_prefix(text):
 
 def format_prefix(octets, plen):
     """Text such as "10.0.0.0/8"."""
-    return "%s/%d" % (format_address(octets), plen)
+    return format_address(octets) + "/" + str(plen)
 
 
 def netmask_length(octets):

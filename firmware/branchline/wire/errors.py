@@ -17,6 +17,10 @@ class TlsError(BranchlineError):
     """TLS failed: the handshake, the peer's certificate or its records; args[0] says why."""
 
 
+class NameLearnt(TlsError):
+    """The handshake was a probe that learnt the server's name; the next one can verify it."""
+
+
 class Unsupported(BranchlineError):
     """A cipher, digest or facility that this interpreter or provider does not have."""
 

@@ -1,0 +1,114 @@
+"""The gateway's parts wired together, and the poll loop that runs them."""
+
+from branchline import BUILD_TIME
+from branchline.app.system import System
+from branchline.crypto.aead import Providers
+from branchline.crypto.pure import Pure
+from branchline.crypto.x509 import hostname
+from branchline.hal.linux import mbedtls
+from branchline.hal.linux.gnutls import Gnutls
+from branchline.hal.linux.libcrypto import Libcrypto
+from branchline.hal.linux.signals import SIGINT, Signals
+from branchline.hal.linux.sysctl import forwarding_enabled
+from branchline.openvpn.session import Environment
+from branchline.openvpn.verify import check_peer
+from branchline.tunnel.manager import Manager
+from branchline.tunnel.native import NativeEngine
+from branchline.wire.errors import ConfigError
+from branchline.wire.ticks import earliest, ticks_diff
+
+try:
+    from branchline.hal.tls_micropython import TlsContext
+except ImportError:
+    from branchline.hal.tls_cpython import TlsContext
+
+_PROVIDERS = {"gnutls": Gnutls, "libcrypto": Libcrypto, "pure": Pure}
+
+
+class Gateway:
+    """config: app.config's; profiles: tunnel name -> Profile; log: app.log.Log; status: makes a
+    StatusFile for the engines, or None; crypto: the providers to use, by name, best first.
+
+    Raises ConfigError for what a profile asks of TLS that this build does not have, OSError
+    where the system refuses (no netlink, no /dev/net/tun).
+    """
+
+    def __init__(self, config, profiles, log, status=None, crypto=tuple(_PROVIDERS)):
+        self._log = log
+        self._system = System(log)
+        provider = Providers(
+            [_PROVIDERS[name] for name in crypto],
+            lambda level, text: log(level, "gateway", "crypto", text),
+        )
+        native = mbedtls.load()
+        engines = [
+            self._engine(tunnel, profiles[tunnel.name], provider, native, rank)
+            for rank, tunnel in enumerate(config.tunnels)
+        ]
+        self._manager = Manager(engines)
+        self._status = status(engines) if status else None
+        self._parts = [self._system, self._manager] + ([self._status] if status else [])
+        self._stopping = False
+
+    def _engine(self, tunnel, profile, provider, native, rank):
+        system = self._system
+        try:
+            tls = TlsContext(profile, hostname, native)
+        except ConfigError as error:
+            where = profile.name + ": " + error.where
+            raise ConfigError(where, error.reason, error.hint) from None
+
+        def check(certificate):
+            check_peer(profile, certificate, system.unix_time(), BUILD_TIME)
+
+        env = Environment(tls, provider, system.random, check)
+        return NativeEngine(tunnel.name, profile, env, system, tunnel.device, rank)
+
+    def run(self):
+        """Runs until SIGINT or SIGTERM, or until no tunnel will be tried again.
+
+        Returns True in the first case. Everything is taken away in any case.
+        """
+        self._warn()
+        signals = Signals()
+        self._system.poller.register(signals, lambda readable, writable: self._signal(signals))
+        ticks = self._system.ticks
+        manager = self._manager
+        try:
+            manager.start(ticks())
+            while not self._stopping and not manager.finished():
+                now = ticks()
+                due = earliest(*[part.next_timer() for part in self._parts])
+                wait = None if due is None else max(0, ticks_diff(due, now))
+                self._system.poller.wait(wait)
+                now = ticks()
+                for part in self._parts:
+                    part.handle_timer(now)
+        finally:
+            manager.stop(ticks())
+            self._system.poller.unregister(signals)
+            signals.close()
+        return self._stopping
+
+    def _signal(self, signals):
+        number = signals.read()
+        if number is not None:
+            self._stopping = True
+            self._log("info", "gateway", "stop", "SIGINT" if number == SIGINT else "SIGTERM")
+
+    def _warn(self):
+        system = self._system
+        if system.unix_time() < BUILD_TIME:
+            self._log(
+                "warning",
+                "gateway",
+                "clock",
+                "the clock is before this firmware's build: certificates may be refused",
+            )
+        if not forwarding_enabled(4):
+            self._log(
+                "warning",
+                "gateway",
+                "forwarding",
+                "net.ipv4.ip_forward is 0: hosts on the LAN will not reach the tunnels",
+            )

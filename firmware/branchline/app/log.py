@@ -1,0 +1,29 @@
+"""Log lines: time, level, tunnel, event, reason."""
+
+import sys
+import time
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class Log:
+    """Writes lines of at least `level` to standard output.
+
+    A line is `HH:MM:SS.mmm level subject event text`; subject is a tunnel's name, or "gateway"
+    for what concerns them all.
+    """
+
+    def __init__(self, level="info"):
+        self._least = LEVELS.index(level)
+
+    def __call__(self, level, subject, event, text=""):
+        if LEVELS.index(level) < self._least:
+            return
+        nanoseconds = time.time_ns()
+        hour, minute, second = time.localtime(nanoseconds // 1000000000)[3:6]
+        sys.stdout.write(
+            "%02d:%02d:%02d.%03d %-7s %s %s %s\n"
+            % (hour, minute, second, nanoseconds // 1000000 % 1000, level, subject, event, text)
+        )
+        if hasattr(sys.stdout, "flush"):
+            sys.stdout.flush()

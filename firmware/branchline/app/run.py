@@ -1,0 +1,89 @@
+"""From a folder with gateway.json to a running gateway and an exit code."""
+
+import os
+import sys
+
+from branchline import __version__
+from branchline.app.config import load_config
+from branchline.app.log import Log
+from branchline.app.status import StatusFile
+from branchline.wire.errors import BranchlineError, ConfigError
+
+_USAGE = """usage: main.py FOLDER
+Runs the gateway that FOLDER/gateway.json describes, in the foreground and in this network
+namespace. SIGINT or SIGTERM stops it: servers are told, devices and routes removed.
+  BRANCHLINE_STATUS=FILE   writes a JSON snapshot of the tunnels there once a second
+  BRANCHLINE_CRYPTO=NAMES  the crypto providers to use: gnutls,libcrypto,pure
+Exit codes: 0 stopped by a signal, 1 the gateway could not run, 2 a mistake in the configuration.
+"""
+
+
+def main(arguments):
+    """Runs the gateway; arguments: the command line without the program. Returns the exit code."""
+    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
+        sys.stdout.write(_USAGE)
+        return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
+    try:
+        config, profiles = _load(arguments[0].rstrip("/") or "/")
+    except ConfigError as error:
+        sys.stderr.write("error: " + str(error) + "\n")
+        return 2
+    return _run(config, profiles)
+
+
+def _load(folder):
+    """(config, tunnel name -> Profile); whatever is wrong shows before anything is touched."""
+
+    def read_file(name):
+        path = name if name.startswith("/") else folder + "/" + name
+        with open(path, "rb") as file:
+            return file.read()
+
+    config = load_config(read_file)
+    # The parser is large and of no more use afterwards: small heaps want its room back.
+    before = set(sys.modules)
+    from branchline.openvpn.profile_parser import parse_profile
+
+    profiles = {}
+    for tunnel in config.tunnels:
+        try:
+            data = read_file(tunnel.profile)
+        except OSError as error:
+            raise ConfigError(
+                "gateway.json: tunnels." + tunnel.name + ".profile",
+                "cannot read " + tunnel.profile + ": " + str(error),
+                "paths are relative to the folder of gateway.json",
+            ) from None
+        profiles[tunnel.name] = parse_profile(tunnel.profile, data, read_file)
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+    return config, profiles
+
+
+def _run(config, profiles):
+    log = Log(config.log_level)
+    log("info", "gateway", "start", config.name + " branchline " + __version__)
+    for tunnel in config.tunnels:
+        for directive, line, reason in profiles[tunnel.name].ignored:
+            log("info", tunnel.name, "ignored", "line %d: %s: %s" % (line, directive, reason))
+    status_path = os.getenv("BRANCHLINE_STATUS")
+    names = os.getenv("BRANCHLINE_CRYPTO")
+    try:
+        from branchline.app.gateway import Gateway
+
+        gateway = Gateway(
+            config,
+            profiles,
+            log,
+            (lambda engines: StatusFile(status_path, config.name, engines))
+            if status_path
+            else None,
+            *([names.split(",")] if names else []),
+        )
+        return 0 if gateway.run() else 1
+    except ConfigError as error:
+        sys.stderr.write("error: " + str(error) + "\n")
+        return 2
+    except (BranchlineError, OSError) as error:
+        log("error", "gateway", "failed", str(error.args[-1]))
+        return 1

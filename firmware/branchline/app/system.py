@@ -1,0 +1,65 @@
+"""What the operating system offers to the tunnels: the one bundle that app hands to them."""
+
+from branchline.hal.linux.clock import ticks, unix_time
+from branchline.hal.linux.entropy import random_octets
+from branchline.hal.linux.interface import Interface
+from branchline.hal.linux.netlink import Netlink
+from branchline.hal.linux.poller import Poller
+from branchline.hal.linux.resolver import Resolver
+from branchline.hal.linux.sockets import BUFFER
+from branchline.hal.linux.tcp import open_tcp
+from branchline.hal.linux.tun import open_tun
+from branchline.hal.linux.udp import open_udp
+
+# The resolver's families.
+_FAMILIES = {0: 0, 4: 2, 6: 10}
+
+
+class System:
+    """Linux. `log(level, subject, event, text)` is the gateway's log."""
+
+    def __init__(self, log):
+        self.log = log
+        self.poller = Poller()
+        self.ticks = ticks
+        self.unix_time = unix_time
+        self.random = random_octets
+        self.open_tun = open_tun
+        self._resolver = Resolver(self.poller)
+        self._netlink = Netlink()
+
+    def resolve(self, host, family, now):
+        """A query for the addresses of host; family 4, 6 or 0 for both."""
+        return self._resolver.resolve(host, _FAMILIES[family], now)
+
+    def make_interface(self, device):
+        """The Interface of a device that was just made."""
+        return Interface(self._netlink, device)
+
+    def open_udp(self, address, port, profile):
+        """A UDP transport as the profile wants it."""
+        return open_udp(address, port, *_socket_options(profile), floating=profile.float)
+
+    def open_tcp(self, address, port, profile):
+        """The beginning of a TCP connection as the profile wants it."""
+        return open_tcp(address, port, *_socket_options(profile))
+
+    def next_timer(self):
+        """The tick of the resolver's earliest deadline, or None."""
+        return self._resolver.next_timer()
+
+    def handle_timer(self, now):
+        """Time has passed."""
+        self._resolver.handle_timer(now)
+
+
+def _socket_options(profile):
+    lport = 0 if profile.nobind or profile.lport is None else profile.lport
+    return (
+        profile.local,
+        lport,
+        profile.rcvbuf or BUFFER,
+        profile.sndbuf or BUFFER,
+        profile.mark,
+        profile.bind_dev,
+    )

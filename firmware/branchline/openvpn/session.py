@@ -1,0 +1,478 @@
+"""An OpenVPN client session, sans-I/O: from the hard reset to the tunnel's end.
+
+The session matches control packets to key negotiations (KeyState), asks for the pushed options,
+and keeps time: pings, renegotiation, expiry. Its owner moves packets:
+
+    start(now); then receive(slot, n, now) for every datagram, ring.seal(slot, n) for every
+    packet of the device, handle_timer(now) when next_timer() is due, and after each of these
+    next_datagram(out) and next_event() until they answer nothing.
+
+A session that went DOWN is finished; a reconnection is a new session.
+"""
+
+from micropython import const
+
+from branchline.openvpn import opcodes
+from branchline.openvpn.control import COUNTERS as CONTROL_COUNTERS
+from branchline.openvpn.control import ControlChannel
+from branchline.openvpn.data import DataChannel
+from branchline.openvpn.key_state import GOT_KEY, KeyState
+from branchline.openvpn.keyring import KeyRing
+from branchline.openvpn.ncp import agreed_cipher, usable_ciphers
+from branchline.openvpn.packet import MAX_BODY_HEADER, SESSION_ID_SIZE
+from branchline.openvpn.peer_info import options_string, peer_info
+from branchline.openvpn.ping import (
+    EXIT_NOTICE,
+    INACTIVE,
+    PING,
+    PING_EXIT,
+    PING_RESTART,
+    SEND_PING,
+    Keepalive,
+)
+from branchline.openvpn.push import Pull, PushRejected, PushReply
+from branchline.openvpn.tls_wrap import make_wrap
+from branchline.wire.counters import Counters
+from branchline.wire.errors import ConfigError, NameLearnt, ProtocolError, TlsError, Unsupported
+from branchline.wire.slot import HEADROOM, Slot
+from branchline.wire.ticks import earliest, ticks_add, ticks_diff
+
+# Events: (kind, detail).
+UP = const(1)  # detail: TunnelOptions
+DOWN = const(2)  # detail: (reason, text); reason is one of the words below
+REKEYED = const(3)  # detail: the new key id
+INFO = const(4)  # detail: text for the log
+
+# Reasons of DOWN that the owner tells apart; every other reason means 'try again'.
+AUTH_FAILED = "auth-failed"
+SERVER_RESTART = "server-restart"
+HALT = "halt"
+NAME_LEARNT = "name-learnt"
+LOCAL_EXIT = ("ping-exit", "inactive")
+
+_IDLE = const(0)
+_CONNECTING = const(1)
+_UP = const(2)
+_DOWN = const(3)
+
+_SECOND_MS = const(1000)
+_PUSH_REQUEST_MS = const(5000)
+_REKEY_RETRY_S = const(10)
+# Room for a ping or an exit notice.
+_SMALL = const(32)
+_MAX_TEXT = const(200)
+# The stock server's limit for AUTH_PENDING.
+_MAX_AUTH_PENDING_S = const(3600)
+COUNTERS = (
+    ("too_long", "control_unknown_message", "rekey_failed")
+    + CONTROL_COUNTERS
+    + DataChannel.COUNTERS
+)
+
+
+class Environment:
+    """What a session needs from outside its protocol.
+
+    tls: makes TLS channels (docs/architecture.md); provider: ciphers and HMACs; random(n) ->
+    n random octets; check_peer(der) raises TlsError for a wrong server certificate.
+    """
+
+    def __init__(self, tls, provider, random, check_peer):
+        self.tls = tls
+        self.provider = provider
+        self.random = random
+        self.check_peer = check_peer
+
+
+class Session:
+    """One client session to one remote.
+
+    profile: openvpn.profile.Profile; env: Environment; tcp, ipv6: the transport; unix_time:
+    seconds since 1970, now; credentials: (user, password) octets or None. Raises Unsupported
+    when no provider has what the profile needs.
+    """
+
+    def __init__(self, profile, env, tcp, ipv6, unix_time, credentials=None):
+        self.counters = Counters(COUNTERS)
+        self.ring = KeyRing(profile.tran_window)
+        self.wire_offset = HEADROOM - DataChannel.DEFAULT_OVERHEAD
+        self.options = None
+        self.tls_cipher = ""
+        self.overhead = DataChannel.DEFAULT_OVERHEAD
+        self.rtt_ms = None
+        # True when next_datagram() or next_event() may have something.
+        self.needs_drain = False
+        self._profile = profile
+        self._env = env
+        self._tcp = tcp
+        self._ciphers = usable_ciphers(profile, env.provider)
+        self.credentials = credentials or (b"", b"")
+        self._options_string = options_string(profile, tcp, ipv6)
+        self._wrap = make_wrap(profile, env.provider, unix_time)
+        self._control = ControlChannel(
+            self._wrap,
+            env.random(SESSION_ID_SIZE),
+            self._new_key_state,
+            self._can_rekey,
+            self.counters,
+        )
+        self._state = _IDLE
+        self._now = self._started = 0
+        self._deadline = self._second = self._push_due = None
+        self._key_age_s = self._rekey_in = 0
+        self._keepalive = None
+        self._push_reply = PushReply()
+        self._small = Slot(_SMALL)
+        self._pending_data = []
+        self._own_octets = 0
+        self._events = []
+
+    def _new_key_state(self, key_id):
+        return KeyState(
+            key_id,
+            lambda: self._env.tls.client(self._env.check_peer),
+            self._about_us,
+            self._env.random,
+            self._profile.max_packet_size - self._wrap.overhead - MAX_BODY_HEADER,
+        )
+
+    def _about_us(self):
+        """What the key-method message carries: options, user, password, peer info."""
+        profile = self._profile
+        info = peer_info(
+            self._ciphers, self._env.tls.can_export, profile.tun_mtu, profile.peer_info
+        )
+        return (self._options_string,) + self.credentials + (info,)
+
+    # ---- the five calls ----
+
+    def start(self, now):
+        """Sends the hard reset."""
+        self._now = self._started = now
+        self.needs_drain = True
+        self._state = _CONNECTING
+        v2 = self._profile.tls_wrap == "crypt-v2"
+        reset = opcodes.HARD_RESET_CLIENT_V3 if v2 else opcodes.HARD_RESET_CLIENT_V2
+        self._control.current.start(reset, now)
+        first = min(self._profile.server_poll_timeout, self._profile.hand_window)
+        self._deadline = ticks_add(now, first * 1000)
+
+    def receive(self, slot, n, now):
+        """Takes a datagram of n octets at slot's wire_offset.
+
+        Returns the octets of the packet for the device, then at HEADROOM; 0 when there is none.
+        """
+        offset = self.wire_offset
+        if not 0 < n <= slot.capacity + HEADROOM - offset:
+            self.counters.bump("too_long" if n else "too_short")
+            return 0
+        payload = self.ring.open(slot, n, slot.buf[offset])
+        if payload > 0:
+            return payload if slot.buf[HEADROOM] & 0xF0 != 0x20 else self._special(slot, payload)
+        if payload < 0 and self._state != _DOWN:
+            self._now = now
+            self._receive_control(bytes(slot.at(offset)[:n]))
+        return 0
+
+    def handle_timer(self, now):
+        """Time has passed."""
+        self._now = now
+        self.needs_drain = True
+        if self._state == _DOWN:
+            return
+        if self._deadline is not None and ticks_diff(now, self._deadline) >= 0:
+            self._handshake_timeout()
+        if self._push_due is not None and ticks_diff(now, self._push_due) >= 0:
+            self._push_due = ticks_add(now, _PUSH_REQUEST_MS)
+            self._control.current.send_message(b"PUSH_REQUEST", now)
+        if self._second is not None:
+            passed = ticks_diff(now, self._second) // _SECOND_MS
+            if passed > 0:
+                self._second = ticks_add(self._second, passed * _SECOND_MS)
+                self._seconds(passed)
+
+    def next_timer(self):
+        """The tick of the earliest deadline, or None."""
+        if self._state == _DOWN:
+            return None
+        second = None if self._second is None else ticks_add(self._second, _SECOND_MS)
+        return earliest(self._deadline, self._push_due, second, self._control.next_timer())
+
+    def next_datagram(self, out):
+        """Writes the next datagram of the session's own into out; its octets, 0 for none."""
+        packet = self._control.next_packet(self._now)
+        if packet:
+            n = len(packet)
+            out[:n] = packet
+            return n
+        while self._pending_data:
+            small = self._small
+            message = self._pending_data.pop(0)
+            small.buf[HEADROOM : HEADROOM + len(message)] = message
+            n = self.ring.seal(small, len(message))
+            if n:
+                out[:n] = small.at(self.wire_offset)[:n]
+                return n
+        return 0
+
+    def next_event(self):
+        """The next (kind, detail), or None."""
+        return self._events.pop(0) if self._events else None
+
+    def stop(self):
+        """Tells the server that the client leaves, if the profile wants it; then drain."""
+        notices = self._profile.explicit_exit_notify
+        if self._state == _UP and notices and not self._tcp:
+            if "cc-exit" in self.options.protocol_flags:
+                self._control.current.send_message(b"EXIT", self._now)
+            else:
+                self._pending_data += [EXIT_NOTICE] * min(notices, 3)
+
+    def close(self):
+        """Frees keys and TLS channels."""
+        self._state = _DOWN
+        self.ring.close()
+        self._control.close()
+
+    # ---- negotiations ----
+
+    def _receive_control(self, packet):
+        self.needs_drain = True
+        control = self._control
+        negotiating = control.remote_id is not None, control.next
+        parsed = control.receive(packet, self._now)
+        if parsed is None:
+            return
+        if not negotiating[0] and not control.current.reliable.retransmissions:
+            self.rtt_ms = ticks_diff(self._now, self._started)
+        if negotiating != (True, control.next):
+            self._deadline = ticks_add(self._now, self._profile.hand_window * 1000)
+        key, acks, message_id, payload = parsed
+        try:
+            key.receive(acks, message_id, payload, self._now)
+            self._progress(key)
+        except NameLearnt as error:
+            key.flush(self._now)
+            self._down(NAME_LEARNT, str(error))
+        except (ConfigError, PushRejected, Unsupported) as error:
+            self._down("options-error", str(error))
+        except (TlsError, ProtocolError) as error:
+            self._failed(key, error)
+
+    def _progress(self, key):
+        """A control packet moved a negotiation on."""
+        if key.state != GOT_KEY:
+            return
+        if key is self._control.next:
+            self._finish_rekey()
+        elif self._state == _CONNECTING and self._push_due is None:
+            if not self._profile.pull:
+                self._come_up(self._profile.options.copy())
+            else:
+                self._push_due = ticks_add(self._now, _PUSH_REQUEST_MS)
+                key.send_message(b"PUSH_REQUEST", self._now)
+        while self._state != _DOWN and (message := key.next_message()) is not None:
+            self._message(message)
+
+    def _message(self, message):
+        """A control message (bytes) of the server's: a word, and after a comma its detail."""
+        word, _, detail = message.partition(b",")
+        handler = _MESSAGES.get(word)
+        if word == b"PUSH_REPLY":
+            self._on_push_reply(message)
+        elif handler:
+            handler(self, printable(detail))
+        else:
+            self.counters.bump("control_unknown_message")
+
+    def _on_push_reply(self, message):
+        if self._state == _CONNECTING and self._push_reply.add(message):
+            pull = Pull(self._profile)
+            options = pull.apply(self._push_reply.options)
+            for name, reason in pull.notes:
+                self._events.append((INFO, "pushed option not used: " + name + ": " + reason))
+            self._come_up(options)
+
+    def _on_auth_failed(self, detail):
+        self._down(AUTH_FAILED, detail or "the server refused the client's credentials")
+
+    def _on_restart(self, detail):
+        self._down(SERVER_RESTART, detail)
+
+    def _on_halt(self, detail):
+        self._down(HALT, detail or "the server told the client to stop")
+
+    def _on_exit(self, detail):
+        self._down(SERVER_RESTART, "the server leaves")
+
+    def _on_info(self, detail):
+        self._events.append((INFO, detail))
+
+    def _on_auth_pending(self, detail):
+        self._events.append((INFO, "authentication is pending: " + detail))
+        for option in detail.split(","):
+            word, _, value = option.partition(" ")
+            if word == "timeout" and value.isdigit() and self._deadline is not None:
+                seconds = min(int(value), _MAX_AUTH_PENDING_S)
+                self._deadline = ticks_add(self._now, seconds * 1000)
+
+    def _come_up(self, options):
+        """The options are known: make the data channel."""
+        options.cipher = agreed_cipher(
+            self._profile,
+            self._ciphers,
+            options.cipher,
+            self._control.current.server_options,
+        )
+        if options.key_derivation == "tls-ekm" and not self._env.tls.can_export:
+            raise Unsupported("the server insists on keying-material export (tls-ekm)")
+        self.options = options
+        self.tls_cipher = self._control.current.channel.cipher()
+        data = self._data_channel(self._control.current)
+        self.ring.add(data)
+        self.wire_offset = data.wire_offset
+        self.overhead = data.overhead
+        if options.auth_token:
+            # From the next negotiation on, the token stands for the password.
+            self.credentials = (
+                options.auth_token_user or self.credentials[0],
+                options.auth_token,
+            )
+        self._keepalive = Keepalive(
+            options.ping, options.ping_restart, options.ping_exit, *options.inactive
+        )
+        self._state = _UP
+        self._second = self._now
+        self._rekey_in = self._profile.reneg_sec
+        self._deadline = self._push_due = None
+        self._events.append((UP, options))
+
+    def _data_channel(self, key):
+        options = self.options
+        data = DataChannel(
+            key.keys(
+                options.key_derivation == "tls-ekm",
+                self._control.local_id,
+                self._control.remote_id,
+            ),
+            key.key_id,
+            options,
+            self._env.provider,
+            self.counters,
+            self._profile.auth,
+            self._profile.replay_window[0],
+        )
+        key.forget_secrets()
+        return data
+
+    # ---- renegotiation ----
+
+    def _can_rekey(self):
+        return self._state == _UP and self._control.next is None
+
+    def _finish_rekey(self):
+        control = self._control
+        self.ring.add(self._data_channel(control.next))
+        control.finish_rekey()
+        self._key_age_s = 0
+        self._rekey_in = self._profile.reneg_sec
+        self._deadline = None
+        self._events.append((REKEYED, control.current.key_id))
+
+    def _abandon_rekey(self, text):
+        """The current key goes on; there is another try soon, until the key is too old."""
+        self.counters.bump("rekey_failed")
+        self._control.abandon_rekey()
+        self._deadline = None
+        self._rekey_in = self._key_age_s + _REKEY_RETRY_S
+        profile = self._profile
+        if profile.reneg_sec and self._key_age_s > profile.reneg_sec + profile.tran_window:
+            self._down("rekey-failed", text)
+        else:
+            self._events.append((INFO, "renegotiation failed: " + text))
+
+    def _rekey_is_due(self):
+        data = self.ring.current
+        profile = self._profile
+        return (
+            (self._rekey_in and self._key_age_s >= self._rekey_in)
+            or data.needs_rekey
+            or (profile.reneg_bytes and data.tx_octets + data.rx_octets >= profile.reneg_bytes)
+            or (profile.reneg_pkts and data.tx_packets + data.rx_packets >= profile.reneg_pkts)
+        )
+
+    # ---- time ----
+
+    def _seconds(self, passed):
+        sent, received, out, into = self.ring.totals()
+        action = self._keepalive.tick(passed, sent, received, out + into - self._own_octets)
+        if action == SEND_PING:
+            self._pending_data.append(PING)
+            self._own_octets += len(PING)
+        elif action:
+            self._down(*_SILENCE[action])
+            return
+        self.ring.tick(passed)
+        self._key_age_s += passed
+        if self._can_rekey() and self._rekey_is_due():
+            self._control.start_rekey(self._now)
+            self._deadline = ticks_add(self._now, self._profile.hand_window * 1000)
+
+    def _handshake_timeout(self):
+        if self._control.next:
+            self._abandon_rekey("no answer within hand-window")
+        elif self._control.remote_id is None:
+            self._down("timeout", "no answer from the server")
+        elif self._push_due is not None:
+            self._down("timeout", "the server sent no PUSH_REPLY")
+        else:
+            self._down("timeout", "the TLS handshake did not end within hand-window")
+
+    # ---- ends ----
+
+    def _special(self, slot, n):
+        """A payload that may be a ping or an exit notice instead of a packet for the device."""
+        payload = bytes(slot.at(HEADROOM)[: min(n, len(EXIT_NOTICE))])
+        if n == len(PING) and payload == PING:
+            self._own_octets += n
+            return 0
+        if n >= len(EXIT_NOTICE) and payload == EXIT_NOTICE:
+            self._on_exit("")
+            return 0
+        return n
+
+    def _failed(self, key, error):
+        key.flush(self._now)  # TLS may have an alert for the server
+        if key is self._control.next:
+            self._abandon_rekey(str(error))
+        else:
+            self._down("tls-error", str(error))
+
+    def _down(self, reason, text):
+        """The one way into the final state."""
+        self.needs_drain = True
+        self._state = _DOWN
+        self._deadline = self._push_due = self._second = None
+        self._events.append((DOWN, (reason, text)))
+
+
+def printable(octets):
+    """A server's text for the log: ASCII without control characters, cut at 200 octets."""
+    return "".join([chr(octet) if 32 <= octet < 127 else "?" for octet in octets[:_MAX_TEXT]])
+
+
+_SILENCE = {
+    PING_RESTART: ("ping-restart", "nothing from the server for ping-restart seconds"),
+    PING_EXIT: ("ping-exit", "nothing from the server for ping-exit seconds"),
+    INACTIVE: ("inactive", "too little traffic for the time that `inactive` names"),
+}
+
+_MESSAGES = {
+    b"AUTH_FAILED": Session._on_auth_failed,
+    b"RESTART": Session._on_restart,
+    b"HALT": Session._on_halt,
+    b"EXIT": Session._on_exit,
+    b"INFO": Session._on_info,
+    b"INFO_PRE": Session._on_info,
+    b"AUTH_PENDING": Session._on_auth_pending,
+}

@@ -1,0 +1,118 @@
+"""The packet pump: moves packets between a device and a transport through a session.
+
+This is the packet path: nothing on it allocates, and what is looked up often is a local.
+"""
+
+from micropython import const
+
+from branchline.openvpn.mss import clamp_mss
+from branchline.wire.slot import HEADROOM, Slot
+
+# Packets moved in one direction before the poller looks at the others.
+_BATCH = const(16)
+_CONTROL_PACKET = const(2048)
+
+
+class Pump:
+    """Connects `session` and `transport`; attach() adds the device once the tunnel is up.
+
+    capacity: octets of the longest packet; ticks() reads the clock, once for each batch;
+    drained(now) is called when the session may have something to say.
+    """
+
+    def __init__(self, session, transport, poller, capacity, ticks, drained):
+        self.transport = transport
+        self.device = None
+        self._session = session
+        self._poller = poller
+        self._ticks = ticks
+        self._drained = drained
+        self._received = Slot(capacity)
+        self._sent = Slot(capacity)
+        self._control = memoryview(bytearray(_CONTROL_PACKET))
+        self._control_body = self._control[transport.prefix :]
+        self._mss = (0, 0)
+        self._paused = False
+        poller.register(transport, self._on_transport)
+
+    def attach(self, device, mss):
+        """The tunnel is up. mss: (IPv4, IPv6) limits of TCP's MSS in octets, 0 for none."""
+        self.device = device
+        self._mss = mss
+        self._poller.register(device, self._on_device)
+
+    def detach(self):
+        """Stops moving packets; closes neither end."""
+        self._poller.unregister(self.transport)
+        if self.device and not self._paused:
+            self._poller.unregister(self.device)
+        self.device = None
+
+    def _on_transport(self, readable, writable):
+        now = self._ticks()
+        if writable:
+            self._resume()
+        if readable:
+            self._read_transport(now)
+        if self._session.needs_drain:
+            self.drain(now)
+
+    def _read_transport(self, now):
+        slot = self._received
+        session = self._session
+        read = self.transport.readinto
+        receive = session.receive
+        for _ in range(_BATCH):
+            n = read(slot.at(session.wire_offset))
+            if n is None:
+                return
+            n = receive(slot, n, now)
+            device = self.device
+            if n and device:
+                mss = self._mss
+                clamp_mss(slot.buf, HEADROOM, n, mss[0], mss[1])
+                device.write(slot.at(HEADROOM), n)
+
+    def _on_device(self, readable, writable):
+        slot = self._sent
+        packet = slot.at(HEADROOM)
+        transport = self.transport
+        read = self.device.readinto
+        write = transport.write
+        seal = self._session.ring.seal
+        wire = slot.at(self._session.wire_offset - transport.prefix)
+        mss4, mss6 = self._mss
+        for _ in range(_BATCH):
+            n = read(packet)
+            if n is None:
+                return
+            clamp_mss(slot.buf, HEADROOM, n, mss4, mss6)
+            n = seal(slot, n)
+            if n and write(wire, n) is None and self._pause():
+                return
+
+    def _pause(self):
+        """The transport takes no more: leave packets in the device until it does (TCP only)."""
+        if getattr(self.transport, "blocked", False):
+            self._poller.want_write(self.transport, True)
+            if self.device and not self._paused:
+                self._paused = True
+                self._poller.unregister(self.device)
+        return self._paused
+
+    def _resume(self):
+        if not self.transport.flush():
+            return
+        self._poller.want_write(self.transport, False)
+        if self._paused:
+            self._paused = False
+            self._poller.register(self.device, self._on_device)
+
+    def drain(self, now):
+        """Sends the session's own datagrams, then lets the owner take its events."""
+        session = self._session
+        session.needs_drain = False
+        while n := session.next_datagram(self._control_body):
+            if self.transport.write(self._control, n) is None and self._pause():
+                break
+        self._drained(now)

@@ -76,8 +76,8 @@ class Host:
         name = name or Path(argv[0]).name
         log_path = self._fresh_path(name, ".log")
         with open(log_path, "wb") as log:
-            popen = self.call(
-                subprocess.Popen, self._command(argv), stdin=subprocess.DEVNULL, stdout=log,
+            popen = self._execute(
+                subprocess.Popen, argv, stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT, env={**os.environ, **(env or {})},
                 start_new_session=True,  # Ctrl-C is for the lab, which then stops its processes
             )
@@ -87,8 +87,8 @@ class Host:
 
     def run(self, *argv: str, timeout: float = 30.0, check: bool = True):
         """Run a program to its end; return the CompletedProcess, its output as text."""
-        done = self.call(
-            subprocess.run, self._command(argv), stdin=subprocess.DEVNULL, text=True,
+        done = self._execute(
+            subprocess.run, argv, stdin=subprocess.DEVNULL, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
         )
         if check and done.returncode:
@@ -145,9 +145,12 @@ class Host:
     def _hosts_file(self) -> Path:
         return self.directory / "hosts"
 
-    def _command(self, argv: tuple[str, ...]) -> list[str]:
+    def _execute(self, function, argv: tuple[str, ...], **options):
         wrapper = [*_WITH_HOSTS_FILE, str(self._hosts_file)] if self._names else []
-        return [*wrapper, *map(str, argv)]
+        try:
+            return self.call(function, [*wrapper, *map(str, argv)], **options)
+        except FileNotFoundError:
+            raise LabError(f"the program {argv[0]} is missing: install it") from None
 
     def _fresh_path(self, stem: str, suffix: str) -> Path:
         path, number = self.directory / (stem + suffix), 1

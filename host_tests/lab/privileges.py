@@ -10,6 +10,7 @@ _MARK = "BRANCHLINE_LAB_ROOTLESS"
 # A tmpfs over /run gives `ip netns` a place of its own; it is gone with its last process.
 _ENTER = ["unshare", "--user", "--map-root-user", "--net", "--mount"]
 _PREPARE = "mount -t tmpfs tmpfs /run && exec \"$@\""
+_SBIN = "/usr/sbin"
 _ROOT = "run it as root (for example with sudo)"
 
 
@@ -18,6 +19,8 @@ def ensure() -> None:
 
     Raises LabError, saying what to do, where the system allows neither.
     """
+    if _SBIN not in os.environ.get("PATH", ""):  # users of Debian do not have it
+        os.environ["PATH"] = os.environ.get("PATH", os.defpath) + os.pathsep + _SBIN
     if os.geteuid() == 0:
         _check_tun()
         return

@@ -98,7 +98,8 @@ class Gateway:
                    count: int = 1) -> dict[str, str]:
         """Wait for a log line `TIME LEVEL tunnel event ...`; return its key=value pairs."""
         pattern = rf"^\S+ +\S+ +{re.escape(tunnel)} +{re.escape(event)}\b(.*)"
-        line = self._running().wait_for(pattern, timeout, count)[1]
+        what = f"{tunnel} {event}"
+        line = self._running().wait_for(pattern, timeout, count, what)[1]
         return dict(field.split("=", 1) for field in line.split() if "=" in field)
 
     def wait_for(self, pattern: str, timeout: float = _TIMEOUT, count: int = 1) -> re.Match:

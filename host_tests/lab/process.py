@@ -37,10 +37,11 @@ class Process:
         """The last lines of the log, for error messages."""
         return "\n".join(self.log().splitlines()[-_TAIL_LINES:])
 
-    def wait_for(self, pattern: str, timeout: float = 15.0, count: int = 1) -> re.Match:
+    def wait_for(self, pattern: str, timeout: float = 15.0, count: int = 1,
+                 what: str | None = None) -> re.Match:
         """Wait until the log holds `pattern` at least `count` times; return that match.
 
-        Raises LabError with the end of the log when the process ends first or time is up.
+        `what` stands for the pattern in messages. Raises LabError with the end of the log when the process ends first or time is up.
         """
         deadline = time.monotonic() + timeout
         regex = re.compile(pattern, re.MULTILINE)
@@ -50,9 +51,9 @@ class Process:
             if len(matches) >= count:
                 return matches[count - 1]
             if ended:
-                raise self._error(f"ended with code {self.popen.returncode}", pattern)
+                raise self._error(f"ended with code {self.popen.returncode}", what or pattern)
             if time.monotonic() > deadline:
-                raise self._error(f"said nothing for {timeout:g} s", pattern)
+                raise self._error(f"has let {timeout:g} s pass", what or pattern)
             time.sleep(_POLL)
 
     def wait(self, timeout: float = 10.0) -> int:
@@ -81,7 +82,7 @@ class Process:
         self.popen.kill()
         return self.popen.wait()
 
-    def _error(self, what: str, pattern: str) -> LabError:
+    def _error(self, outcome: str, what: str) -> LabError:
         return LabError(
-            f"{self.name} {what} while waiting for {pattern!r}; its log ends with:\n{self.tail()}"
+            f"{self.name} {outcome} while the lab waited for {what!r}; its log ends with:\n{self.tail()}"
         )

@@ -41,7 +41,8 @@ class Process:
                  what: str | None = None) -> re.Match:
         """Wait until the log holds `pattern` at least `count` times; return that match.
 
-        `what` stands for the pattern in messages. Raises LabError with the end of the log when the process ends first or time is up.
+        `what` stands for the pattern in messages. Raises LabError with the end of the log when
+        the process ends first or time is up.
         """
         deadline = time.monotonic() + timeout
         regex = re.compile(pattern, re.MULTILINE)
@@ -84,5 +85,6 @@ class Process:
 
     def _error(self, outcome: str, what: str) -> LabError:
         return LabError(
-            f"{self.name} {outcome} while the lab waited for {what!r}; its log ends with:\n{self.tail()}"
+            f"{self.name} {outcome} while the lab waited for {what!r}; "
+            f"its log ends with:\n{self.tail()}"
         )

@@ -52,7 +52,8 @@ def test_requests():
         ("onlink", rt.route_body(_ROUTES[2])[:12], "02 00 00 00 fe 04 00 01 04000000"),
         ("RTA_VIA", rt.route_body(_ROUTES[3])[28:50],
          "1600 1200 0a00 fe800000000000000000000000000001"),
-        ("lookup", rt.lookup_body(b"\n\0\0\1"), "02 20 0000 0000 0000 00000000 0800 0100 0a000001"),
+        ("lookup", rt.lookup_body(b"\n\0\0\1"),
+         "02 20 0000 0000 0000 00000000 0800 0100 0a000001"),
     ):
         assert octets == unhex(expected), name
 

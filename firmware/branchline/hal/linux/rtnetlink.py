@@ -217,6 +217,10 @@ def _u32(found, kind):
     return _unpack(_E + "I", value, 0, len(value))[0] if value is not None else 0
 
 
+def _text(octets):
+    return "".join([chr(o) if o < 128 else "?" for o in octets.rstrip(b"\0")])
+
+
 def read_error(buf, flags, start, end):
     """(error number, 0 for an acknowledgement; the kernel's explanation or "") of an ERROR."""
     code = -_unpack(_E + "i", buf, start, end)[0]
@@ -224,14 +228,14 @@ def read_error(buf, flags, start, end):
     # NETLINK_CAP_ACK: only the header of the request comes back before the attributes.
     if flags & _ACK_TLVS and start + 4 + _HEADER <= end:
         text = attributes(buf, start + 4 + _HEADER, end).get(_NLMSGERR_ATTR_MSG, b"")
-    return code, text.rstrip(b"\0").decode()
+    return code, _text(text)
 
 
 def read_link(buf, start, end):
     """The Link of a NEWLINK message."""
     _, _, _, index, flags, _ = _unpack(_LINK, buf, start, end)
     found = attributes(buf, start + 16, end)
-    name = found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode()
+    name = _text(found.get(_IFLA_IFNAME, b""))
     return Link(index, name, flags & _IFF_UP != 0, _u32(found, _IFLA_MTU))
 
 

@@ -78,7 +78,7 @@ def _run(config, profiles):
             (lambda engines: StatusFile(status_path, config.name, engines))
             if status_path
             else None,
-            *([names.split(",")] if names else []),
+            names and names.split(","),
         )
         return 0 if gateway.run() else 1
     except ConfigError as error:

@@ -60,7 +60,8 @@ class Reliable:
 
         Each retransmission doubles the message's timeout, up to 8 s.
         """
-        for message_id, message in self._under_way.items():
+        for message_id in sorted(self._under_way):
+            message = self._under_way[message_id]
             if ticks_diff(now, message[_DUE]) >= 0:
                 if message[_TIMEOUT]:
                     self.retransmissions += 1

@@ -98,7 +98,6 @@ class Session:
         self.wire_offset = HEADROOM - DataChannel.DEFAULT_OVERHEAD
         self.options = None
         self.tls_cipher = ""
-        self.overhead = DataChannel.DEFAULT_OVERHEAD
         self.rtt_ms = None
         # True when next_datagram() or next_event() may have something.
         self.needs_drain = False
@@ -331,7 +330,6 @@ class Session:
         data = self._data_channel(self._control.current)
         self.ring.add(data)
         self.wire_offset = data.wire_offset
-        self.overhead = data.overhead
         if options.auth_token:
             # From the next negotiation on, the token stands for the password.
             self.credentials = (

@@ -10,7 +10,7 @@ from micropython import const
 
 from branchline.openvpn import session as ovpn
 from branchline.openvpn.framing import Framing
-from branchline.openvpn.mss import mss_limit
+from branchline.openvpn.mss import MssClamp, mss_limits
 from branchline.tunnel.engine import (
     CONNECTING,
     STATE_NAMES,
@@ -30,6 +30,8 @@ from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 # Octets of a datagram beyond the tunnel's MTU: Ethernet and data-channel headers.
 _SLACK = const(128)
+# Packets that the kernel may hold for a device while a batch is sealed.
+_TXQUEUELEN = const(1000)
 
 
 class NativeEngine:
@@ -43,7 +45,8 @@ class NativeEngine:
         self._profile = profile
         self._env = env
         self._system = system
-        self._device_name = device or profile.dev
+        name = device or profile.dev
+        self._device_name = name + "%d" if name in ("tun", "tap") else name
         self._rank = rank
         self._remotes = Remotes(profile, env.random)
         self._due = None
@@ -230,7 +233,7 @@ class NativeEngine:
             device = system.open_tun(self._device_name, profile.dev_type == "tap")
             try:
                 self._interface = system.make_interface(device.name)
-                notes = plan.notes + self._interface.apply(plan, profile.txqueuelen)
+                notes = plan.notes + self._interface.apply(plan, profile.txqueuelen or _TXQUEUELEN)
             except OSError:
                 device.close()
                 raise
@@ -238,7 +241,7 @@ class NativeEngine:
             self._retry("device", str(error.args[-1]), now)
             return
         self._plan = plan
-        self._pump.attach(device, self._mss(profile, options))
+        self._pump.attach(device, self._clamp(profile))
         self._remotes.succeeded()
         if options.auth_token:
             self._credentials = self._session.credentials
@@ -248,11 +251,16 @@ class NativeEngine:
         self._log("info", "up", self._up_text(device))
         self._events.append((TUNNEL_UP, device.name))
 
-    def _mss(self, profile, options):
-        octets, mode = profile.mssfix
-        remote = self._remotes.current()
-        ipv6 = len(self._remotes.address()) == 16
-        return mss_limit(octets, mode, self._session.overhead, ipv6, remote.is_tcp())
+    def _clamp(self, profile):
+        """The MssClamp that `mssfix` asks for, or None."""
+        limits = mss_limits(
+            *profile.mssfix,
+            self._session.ring.current,
+            len(self._remotes.address()) == 16,
+            self._remotes.current().is_tcp(),
+            profile.dev_type == "tap",
+        )
+        return limits and MssClamp(limits, profile.dev_type == "tap")
 
     def _up_text(self, device):
         addresses = [format_address(local) + "/" + str(plen) for local, plen, _ in

@@ -5,7 +5,6 @@ This is the packet path: nothing on it allocates, and what is looked up often is
 
 from micropython import const
 
-from branchline.openvpn.mss import clamp_mss
 from branchline.wire.slot import HEADROOM, Slot
 
 # Packets moved in one direction before the poller looks at the others.
@@ -31,14 +30,14 @@ class Pump:
         self._sent = Slot(capacity)
         self._control = memoryview(bytearray(_CONTROL_PACKET))
         self._control_body = self._control[transport.prefix :]
-        self._mss = (0, 0)
+        self._clamp = None
         self._paused = False
         poller.register(transport, self._on_transport)
 
-    def attach(self, device, mss):
-        """The tunnel is up. mss: (IPv4, IPv6) limits of TCP's MSS in octets, 0 for none."""
+    def attach(self, device, clamp):
+        """The tunnel is up; clamp: an openvpn.mss.MssClamp, or None."""
         self.device = device
-        self._mss = mss
+        self._clamp = clamp and clamp.apply
         self._poller.register(device, self._on_device)
 
     def detach(self):
@@ -69,8 +68,9 @@ class Pump:
             n = receive(slot, n, now)
             device = self.device
             if n and device:
-                mss = self._mss
-                clamp_mss(slot.buf, HEADROOM, n, mss[0], mss[1])
+                clamp = self._clamp
+                if clamp:
+                    clamp(slot.buf, HEADROOM, n)
                 device.write(slot.at(HEADROOM), n)
 
     def _on_device(self, readable, writable):
@@ -81,12 +81,13 @@ class Pump:
         write = transport.write
         seal = self._session.ring.seal
         wire = slot.at(self._session.wire_offset - transport.prefix)
-        mss4, mss6 = self._mss
+        clamp = self._clamp
         for _ in range(_BATCH):
             n = read(packet)
             if n is None:
                 return
-            clamp_mss(slot.buf, HEADROOM, n, mss4, mss6)
+            if clamp:
+                clamp(slot.buf, HEADROOM, n)
             n = seal(slot, n)
             if n and write(wire, n) is None and self._pause():
                 return

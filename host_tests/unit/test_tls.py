@@ -324,9 +324,11 @@ def test_profiles_that_cannot_be_used():
     for where, settings in (
         ("key", {"key": pem("client.encrypted.key")}),
         ("key", {"key": b"nothing"}),
+        ("key", {"key": None}),
         ("key", {"key": pem("client.key").replace(b"MI", b"XX")}),
         ("cert", {"cert": pem("client.crt").replace(b"MI", b"XX")}),
         ("ca", {"ca": b"nothing"}),
+        ("ca", {"ca": None}),
         ("ca", {"ca": pem("ca.crt").replace(b"MI", b"XX")}),
         ("tls-version-max", {"tls_version_max": "1.1"}),
         ("tls-version-min", {"tls_version_min": "1.3", "tls_version_max": "1.2"}),
@@ -335,8 +337,7 @@ def test_profiles_that_cannot_be_used():
         profile = Profile(**settings)
         error = raises(ConfigError, context, profile)
         assert where in error.where, (where, str(error))
-        secret = profile.key[60:100]
-        assert not secret or str(secret, "ascii") not in str(error)
+        assert str(pem("client.key")[60:90], "ascii") not in str(error)
 
 
 def test_versions():

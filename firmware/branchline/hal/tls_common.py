@@ -22,8 +22,8 @@ _REFUSALS = (
 
 # TLS alerts (RFC 8446 6.2) that a server answers our side with.
 _ALERTS = {
-    40: "handshake_failure: no cipher suite or signature in common, or a client certificate is"
-    " missing",
+    40: "handshake_failure: no version, cipher suite or signature in common, or it wants a client"
+    " certificate (cert, key)",
     42: "bad_certificate: our certificate is refused; does its key match?",
     43: "unsupported_certificate: our certificate is not a client's",
     44: "certificate_revoked: our certificate is revoked",
@@ -76,7 +76,8 @@ def suites13(names):
 
 
 def check_key(key):
-    """Raises ConfigError if the private key (PEM as bytes) is encrypted or not a key."""
+    """Raises ConfigError if the private key (PEM as bytes) is missing, encrypted or not a key."""
+    key = key or b""
     if b"ENCRYPTED" in key:
         raise ConfigError(
             "key",

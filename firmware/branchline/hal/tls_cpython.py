@@ -53,8 +53,8 @@ class TlsContext:
 
     def _load(self, profile):
         try:
-            self._ssl.load_verify_locations(cadata=profile.ca.decode("latin-1"))
-        except ssl.SSLError:
+            self._ssl.load_verify_locations(cadata=(profile.ca or b"").decode("latin-1"))
+        except (ssl.SSLError, ValueError):
             raise ConfigError("ca", "there are no certificates in PEM form, or one is damaged")
         if profile.cert is None:
             return

@@ -34,6 +34,7 @@ _GO_ON = const(0)
 _ABORT = const(-0x3000)  # MBEDTLS_ERR_X509_FATAL_ERROR
 
 _ALERT_RECEIVED = const(-0x7780)  # MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE
+_BAD_CERTIFICATE = const(-0x7A00)  # MBEDTLS_ERR_SSL_BAD_CERTIFICATE
 _OUT_OF_MEMORY = (12, -0x7F00)  # ENOMEM, MBEDTLS_ERR_SSL_ALLOC_FAILED
 _ANY_NAME = "server"
 _SUITE_MISSING = "this build's TLS has none of the cipher suites"
@@ -190,7 +191,7 @@ class TlsContext:
 
     def _load(self, profile):
         try:
-            self._tls.load_verify_locations(profile.ca)
+            self._tls.load_verify_locations(profile.ca or b"")
         except ValueError:
             raise ConfigError("ca", "there are no certificates in PEM form, or one is damaged")
         if profile.cert is None:
@@ -374,6 +375,8 @@ class TlsChannel:
             last = self._last
             readable = last[0] == _ALERT and last[3:5] == b"\0\2"
             return common.alert_received(last[6] if readable else None)
+        if error.args[0] == _BAD_CERTIFICATE:
+            return common.certificate_refused("its extendedKeyUsage or keyUsage is not a server's")
         if error.args[0] in _OUT_OF_MEMORY:
             return TlsError("not enough memory for TLS")
         reason = error.args[-1]

@@ -7,10 +7,11 @@ ProtocolError whose argument names the counter of the reason.
 
 from micropython import const
 
-from branchline.crypto import aes_ctr
+from branchline.crypto.aead import DIGEST_SIZES
+from branchline.crypto.aes_ctr import AesCtr
 from branchline.openvpn import opcodes
 from branchline.openvpn.packet_id import LongReplayWindow
-from branchline.wire.errors import ProtocolError
+from branchline.wire.errors import ProtocolError, Unsupported
 
 HEADER_SIZE = const(9)
 _STAMP_SIZE = const(8)  # packet id and the sender's start time (Unix, s), 4 octets each
@@ -65,9 +66,12 @@ class TlsAuth(_Stamped):
     def __init__(self, key, direction, provider, digest, unix_time):
         super().__init__(unix_time)
         send, receive = {None: (64, 64), 0: (64, 192), 1: (192, 64)}[direction]
-        self._send = provider.hmac(digest, key[send : send + 64])
-        self._receive = provider.hmac(digest, key[receive : receive + 64])
-        self._size = self._send.size
+        size = DIGEST_SIZES.get(digest)
+        if size is None:
+            raise Unsupported("auth " + digest)
+        self._send = provider.hmac(digest, key[send : send + size])
+        self._receive = provider.hmac(digest, key[receive : receive + size])
+        self._size = size
         self.overhead = HEADER_SIZE + self._size + _STAMP_SIZE
 
     def wrap(self, header, body):
@@ -102,9 +106,9 @@ class TlsCrypt(_Stamped):
 
     def __init__(self, key, provider, unix_time, first_id=0):
         super().__init__(unix_time, first_id)
-        self._send_key = key[128:160]
+        self._send_cipher = AesCtr(key[128:160])
         self._send_mac = provider.hmac("SHA256", key[192:224])
-        self._receive_key = key[:32]
+        self._receive_cipher = AesCtr(key[:32])
         self._receive_mac = provider.hmac("SHA256", key[64:96])
 
     def wrap(self, header, body):
@@ -113,9 +117,7 @@ class TlsCrypt(_Stamped):
         tag = bytearray(_TAG_SIZE)
         signed = head + body
         self._send_mac.compute(signed, len(signed), tag)
-        sealed = bytearray(body)
-        aes_ctr.crypt(self._send_key, bytes(tag[:16]), sealed)
-        return head + tag + sealed
+        return head + tag + self._send_cipher.crypt(bytes(tag[:16]), body)
 
     def unwrap(self, packet):
         """The body of an authentic packet that is not a replay."""
@@ -123,8 +125,7 @@ class TlsCrypt(_Stamped):
             raise ProtocolError("too_short")
         head = packet[: HEADER_SIZE + _STAMP_SIZE]
         tag = packet[len(head) : self.overhead]
-        body = bytearray(packet[self.overhead :])
-        aes_ctr.crypt(self._receive_key, tag[:16], body)
+        body = self._receive_cipher.crypt(tag[:16], packet[self.overhead :])
         signed = head + body
         if not self._receive_mac.verify(signed, len(signed), tag):
             raise ProtocolError("control_bad_auth")

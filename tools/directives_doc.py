@@ -1,4 +1,4 @@
-"""Writes docs/directives.md from the firmware's table of directives: `directives_doc.py > file`."""
+"""Writes docs/directives.md, to standard output, from the firmware's table of directives."""
 
 import sys
 from pathlib import Path
@@ -11,8 +11,8 @@ from branchline.openvpn import directives  # noqa: E402
 _HEAD = """\
 # Directives
 
-What the gateway makes of each directive that a stock OpenVPN 2.6 client knows. A profile in which a
-directive is refused is not used: the message names file, line and directive, the reason and what
+What the gateway makes of each directive that a stock OpenVPN 2.6 client knows. A profile in which
+a directive is refused is not used: the message names file, line and directive, the reason and what
 to do. Ignored ones are listed in the log. "May be pushed" says that a server may send it.
 
 This file is generated: `python3 tools/directives_doc.py > docs/directives.md`.
@@ -35,7 +35,7 @@ _LIMITS = {
     "proto": "UDP and TCP client",
     "remote-cert-tls": "`server` only",
     "route": "addresses only: host names are refused",
-    "setenv": "`opt`, `UV_...`, `FORWARD_COMPATIBLE`, `REMOTE_RANDOM_HOSTNAME`; others are ignored",
+    "setenv": "`opt`, `UV_...`, `FORWARD_COMPATIBLE`, `REMOTE_RANDOM_HOSTNAME`; others ignored",
     "tls-cert-profile": "`suiteb` is refused",
     "tls-cipher": "suites by their IANA names; OpenSSL's words such as DEFAULT are ignored",
     "tls-version-max": "1.2 and 1.3",

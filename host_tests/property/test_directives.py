@@ -9,6 +9,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_ROOT / "tools")]
 
 import directives_doc  # noqa: E402
+
 from branchline.openvpn.directives import find_directive  # noqa: E402
 
 

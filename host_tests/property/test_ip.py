@@ -2,9 +2,10 @@
 
 import ipaddress
 
-from branchline.wire import ip
 from hypothesis import given
 from hypothesis import strategies as st
+
+from branchline.wire import ip
 
 
 @given(st.ip_addresses())
@@ -28,7 +29,9 @@ def test_same_verdict_as_ipaddress(text):
     assert octets == expected
 
 
-@given(st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)), st.data())
+@given(
+    st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16)), st.data()
+)
 def test_prefixes_come_back(octets, data):
     plen = data.draw(st.integers(0, 8 * len(octets)))
     network = ip.masked(octets, plen)

@@ -2,6 +2,9 @@
 
 import base64
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from branchline.openvpn.directives import directive_names
 from branchline.openvpn.key_file import parse_static_key, parse_tls_crypt_v2_client_key
 from branchline.openvpn.profile import Profile
@@ -9,8 +12,6 @@ from branchline.openvpn.profile_parser import parse_profile
 from branchline.openvpn.push import Pull, PushRejected, PushReply
 from branchline.openvpn.tokens import split_words
 from branchline.wire.errors import ConfigError, ProtocolError
-from hypothesis import given
-from hypothesis import strategies as st
 
 _NAMES = sorted(directive_names())
 _CA = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"

@@ -86,7 +86,13 @@ def test_masked_clears_host_bits():
 
 
 def test_netmask_length():
-    table = (("00000000", 0), ("80000000", 1), ("ffffff00", 24), ("fffffffe", 31), ("ffffffff", 32))
+    table = (
+        ("00000000", 0),
+        ("80000000", 1),
+        ("ffffff00", 24),
+        ("fffffffe", 31),
+        ("ffffffff", 32),
+    )
     for octets, plen in table:
         assert ip.netmask_length(unhex(octets)) == plen
     for octets in ("ff00ff00", "00000001", "7fffffff"):

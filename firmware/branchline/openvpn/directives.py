@@ -16,7 +16,7 @@ _TABLE = """
 +f00 ifconfig-noexec pull push-peer-info remote-random remote-random-hostname route-noexec
 +f00 route-nopull tls-client
 +f00c float nobind
-+n11 hand-window reneg-bytes reneg-pkts tls-timeout tran-window
++n11 hand-window mark rcvbuf reneg-bytes reneg-pkts sndbuf tls-timeout tran-window txqueuelen
 +n11c connect-retry-max max-packet-size tun-mtu-max
 +o11 allow-compression auth-retry dev-type key-direction proto-force
 +t01p comp-lzo compress
@@ -35,7 +35,8 @@ _TABLE = """
 +x01i auth-user-pass
 +x02c mssfix
 +x0f remote-cert-ku setenv
-+x11 auth compat-mode data-ciphers data-ciphers-fallback dev mode ncp-ciphers remote-cert-eku
++x11 auth bind-dev compat-mode data-ciphers data-ciphers-fallback dev mode ncp-ciphers
++x11 remote-cert-eku
 +x11 remote-cert-tls resolv-retry tls-cert-profile tls-cipher tls-ciphersuites tls-version-max
 +x11c connect-timeout local lport port proto rport server-poll-timeout
 +x11i connection
@@ -72,8 +73,8 @@ _TABLE = """
 -o11 http-proxy-timeout ifconfig-pool-linear keysize
 -t00 fast-io mtu-test multihome passtos tcp-nodelay
 -t11c mtu-disc tun-mtu-extra
--t11 iproute txqueuelen
--t11p rcvbuf shaper sndbuf
+-t11 iproute
+-t11p shaper
 -t0fp socket-flags
 -s00 down-pre up-delay up-restart
 -s11 keying-material-exporter x509-track
@@ -137,8 +138,7 @@ _TABLE = """
 !T12 ns-cert-type tls-remote
 !J22 static-challenge
 !Z00 allow-pull-fqdn block-ipv6 ncp-disable
-!Z11 ip-remote-hint key-method lladdr mark route-ipv6-gateway session-timeout tun-max-mtu
-!Z1f bind-dev
+!Z11 ip-remote-hint key-method lladdr route-ipv6-gateway session-timeout tun-max-mtu
 !Z44 client-nat
 !Y11 peer-id push-continuation auth-token auth-token-user
 !Y1f key-derivation protocol-flags

@@ -46,7 +46,12 @@ class Profile:
     local = None
     lport = None
     nobind = False
+    bind_dev = None
+    mark = None
     float = False
+    sndbuf = 0  # octets; 0 leaves it to the gateway
+    rcvbuf = 0
+    txqueuelen = 0
 
     tls_client = False
     ca = None

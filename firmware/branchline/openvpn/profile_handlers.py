@@ -125,6 +125,12 @@ def bind(parser, args, inline):
     _port(parser, "bind", True)
 
 
+def bind_dev(parser, args, inline):
+    if not 0 < len(args[0]) < 16:
+        raise ValueError("must be a device's name of at most 15 characters")
+    parser.profile.bind_dev = args[0]
+
+
 def proto(parser, args, inline):
     if "server" in args[0]:
         parser.fail("the gateway is a client only", "use tcp-client")

@@ -4,7 +4,6 @@ import os
 import sys
 
 from branchline import __version__
-from branchline.app.config import load_config
 from branchline.app.log import Log
 from branchline.app.status import StatusFile
 from branchline.wire.errors import BranchlineError, ConfigError
@@ -39,10 +38,12 @@ def _load(folder):
         with open(path, "rb") as file:
             return file.read()
 
-    config = load_config(read_file)
-    # The parser is large and of no more use afterwards: small heaps want its room back.
+    # The parsers are large and of no more use afterwards: small heaps want their room back.
     before = set(sys.modules)
+    from branchline.app.config import load_config
     from branchline.openvpn.profile_parser import parse_profile
+
+    config = load_config(read_file)
 
     profiles = {}
     for tunnel in config.tunnels:

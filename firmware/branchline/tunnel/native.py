@@ -104,11 +104,7 @@ class NativeEngine:
             "state": STATE_NAMES[self.state],
             "remote": self._remote_text(),
             "device": self._pump.device.name if up else None,
-            "addresses": [
-                format_address(local) + "/" + str(plen) for local, plen, _ in self._plan.addresses
-            ]
-            if up
-            else [],
+            "address": self._plan.address_text() if up else None,
             "cipher": session.options.cipher if up else None,
             "tls": session.tls_cipher if session else None,
             "rtt_ms": session.rtt_ms if session else None,
@@ -263,11 +259,9 @@ class NativeEngine:
         return limits and MssClamp(limits, profile.dev_type == "tap")
 
     def _up_text(self, device):
-        addresses = [format_address(local) + "/" + str(plen) for local, plen, _ in
-                     self._plan.addresses]
         return "device=%s address=%s cipher=%s tls=%s mtu=%d" % (
             device.name,
-            ",".join(addresses) or "none",
+            self._plan.address_text() or "none",
             self._session.options.cipher,
             self._session.tls_cipher.replace(" ", "/"),
             self._plan.mtu,

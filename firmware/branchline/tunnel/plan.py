@@ -4,7 +4,7 @@ OpenVPN manual, "VPN Tunnel Options": --ifconfig, --topology, --route, --route-g
 --redirect-gateway. Nothing is changed here; hal carries it out.
 """
 
-from branchline.wire.ip import format_prefix
+from branchline.wire.ip import format_address, format_prefix
 
 _HALVES_IPV4 = ((bytes(4), 1), (b"\x80\0\0\0", 1))
 # Global unicast and unique local, as the stock client's `redirect-gateway ipv6`.
@@ -58,6 +58,12 @@ class Plan:
                 self._add(network, plen, options.route_metric if metric is None else metric, via)
             if options.redirect_gateway is not None:
                 self._redirect(options.redirect_gateway)
+
+    def address_text(self):
+        """The addresses for people, such as "10.8.0.2/24,fd00::2/64"."""
+        return ",".join(
+            [format_address(local) + "/" + str(plen) for local, plen, _ in self.addresses]
+        )
 
     def _add_addresses(self, options, dev_type):
         ipv4 = options.addresses(dev_type)

@@ -3,7 +3,6 @@
 from branchline.hal.linux import rtnetlink as rt
 from branchline.hal.linux.ledger import Ledger
 from branchline.hal.linux.sysctl import loosen_rp_filter, no_link_local
-from branchline.wire.ip import format_address, format_prefix
 
 _EEXIST = 17
 
@@ -68,11 +67,3 @@ def _explain(error):
     if error.args[0] == _EEXIST:
         text += " (another program has such a route; it was left alone)"
     return text
-
-
-def interface_text(plan):
-    """The addresses of a plan, for the log."""
-    return ",".join(
-        format_address(local) + "/" + str(plen) if peer is None else format_prefix(local, plen)
-        for local, plen, peer in plan.addresses
-    )

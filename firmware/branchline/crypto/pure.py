@@ -4,6 +4,11 @@ from branchline.crypto import cbc_hmac, gcm
 from branchline.wire.errors import Unsupported
 
 
+def _check(cipher, key, mode):
+    if cipher != "AES-" + str(len(key) * 8) + mode:
+        raise Unsupported(cipher)
+
+
 class Pure:
     """A provider (docs/architecture.md); each of its methods raises Unsupported."""
 
@@ -11,12 +16,12 @@ class Pure:
 
     def aead(self, cipher, key):
         """AES-128-GCM or AES-256-GCM."""
-        if cipher[:3] + cipher[-3:] != "AESGCM":
-            raise Unsupported(cipher)
+        _check(cipher, key, "-GCM")
         return gcm.Gcm(key)
 
     def cbc(self, cipher, key):
         """AES-128-CBC or AES-256-CBC."""
+        _check(cipher, key, "-CBC")
         return cbc_hmac.Cbc(key)
 
     def hmac(self, digest, key):

@@ -1,0 +1,470 @@
+"""The routing decisions: updates learned, routes selected, seqnos asked for (RFC 8966 3.5-3.8)."""
+
+from micropython import const
+
+from branchline.babel.packet import route_request, seqno_request
+from branchline.babel.prefix import address, prefix_text
+from branchline.babel.records import NONE
+from branchline.babel.requests import HOP_COUNT, Requests
+from branchline.babel.source import newer
+from branchline.babel.tlv import INFINITY
+from branchline.wire.ip import format_address
+from branchline.wire.ticks import ticks_add, ticks_diff
+
+# A change of the metric that the neighbours are told of at once.
+_SIGNIFICANT = const(48)
+_URGENT_MS = const(20)
+_TRIGGERED_MS = const(100)
+# A loss is told twice: the first word may itself be lost.
+_URGENT_TIMES = const(2)
+_MAX_NOTICES = const(64)
+_MAX_REFUSED = const(64)
+# Until then our own announcements of before a restart may still echo.
+_ECHO_MS = const(60_000)
+
+
+class Router:
+    """The tables and what is done with them; tells neighbours by filling outboxes.
+
+    interfaces: the agent's dict of Interface by name. `refused` maps (key, neighbour address)
+    to the reason for which a prefix was not learned.
+    """
+
+    def __init__(self, router_id, seqno, interfaces, table, policy, stub, random, counters, log):
+        self.router_id = router_id
+        self.seqno = seqno
+        self.table = table
+        self.policy = policy
+        self.stub = stub
+        self.refused = {}
+        self.requests = Requests(counters)
+        self._interfaces = interfaces
+        self._random = random
+        self._counters = counters
+        self._log = log
+        self._changed = []
+        self._notices = []
+        self._conflicts = {}
+        self._echo_until = None
+
+    # -- what we announce ourselves
+
+    def announce(self, key, now):
+        """Announces a prefix as ours; False if the table is full."""
+        prefixes = self.table.prefixes
+        row = prefixes.make(key)
+        if row == NONE:
+            return self._full("prefixes_full", "announcement of " + prefix_text(key))
+        prefixes.local[row] = 1
+        self._note_echo(now)
+        self.select(row, now)
+        self.tell(key, now, True)
+        return True
+
+    def withdraw(self, key, now):
+        """Announces a prefix no longer."""
+        prefixes = self.table.prefixes
+        row = prefixes.find(key)
+        if row != NONE and prefixes.local[row]:
+            prefixes.local[row] = 0
+            self._note_echo(now)
+            self.table.hold(row, now)
+            self.select(row, now)
+            self._mark(row)
+            self.tell(key, now, True)
+
+    def _note_echo(self, now):
+        self._echo_until = ticks_add(now, _ECHO_MS)
+
+    # -- updates
+
+    def update(self, neighbour, key, interval, seqno, metric, router_id, next_hop, now):
+        """An Update TLV from a neighbour (3.5.3); key None retracts all its routes."""
+        if key is None:
+            self.retract_all(neighbour, now)
+            return
+        if router_id == self.router_id:
+            self._own_echo(neighbour, key, seqno, metric, now)
+            return
+        if metric < INFINITY:
+            reason = self._refusal(neighbour, key, router_id, next_hop)
+            if reason:
+                self._refuse(neighbour, key, reason)
+                # What was learned before a rule changed must not stay.
+                metric = INFINITY
+        table = self.table
+        prefix = table.prefixes.find(key)
+        row = NONE if prefix == NONE else table.find_route(prefix, neighbour)
+        if row == NONE:
+            if metric == INFINITY:
+                return
+            row = self._add_route(key, neighbour)
+            if row == NONE:
+                return
+            prefix = table.routes.prefix[row]
+        self._store(row, interval, seqno, metric, router_id, next_hop, now)
+        self.select(prefix, now)
+        if metric < INFINITY and self.requests.satisfied(key, router_id, seqno):
+            self.tell(key, now, True)
+
+    def _refusal(self, neighbour, key, router_id, next_hop):
+        """Why a prefix is not learned from a neighbour: a counter's name, or None."""
+        if router_id is None:
+            return "no_router_id"
+        if next_hop is None:
+            return "no_next_hop"
+        prefixes = self.table.prefixes
+        row = prefixes.find(key)
+        if row != NONE and prefixes.local[row]:
+            self._conflict(key, router_id)
+            return "own_prefix"
+        return self.policy.refusal(key, neighbour.interface.name, neighbour.address)
+
+    def _refuse(self, neighbour, key, reason):
+        self._counters.bump(reason)
+        name = (key, neighbour.address)
+        if self.refused.get(name) != reason and (
+            name in self.refused or len(self.refused) < _MAX_REFUSED
+        ):
+            self.refused[name] = reason
+            self.notice(
+                ("refused", address(key), key[1], neighbour.interface.name, neighbour.address, reason)
+            )
+            self._log(
+                "babel: %s from %s on %s refused: %s"
+                % (
+                    prefix_text(key),
+                    format_address(neighbour.address),
+                    neighbour.interface.name,
+                    reason,
+                )
+            )
+
+    def _conflict(self, key, router_id):
+        """Reports, once for each prefix, that another router announces it too."""
+        if key not in self._conflicts and len(self._conflicts) < _MAX_REFUSED:
+            self._conflicts[key] = router_id
+            self.notice(("conflict", address(key), key[1], router_id))
+            self._log("babel: " + prefix_text(key) + " is announced by more than one router")
+
+    def _own_echo(self, neighbour, key, seqno, metric, now):
+        """Our own announcement came back: never a route, but it may carry news of our past."""
+        self._counters.bump("own_router_id")
+        if metric == INFINITY:
+            return
+        prefix = self.table.prefixes.find(key)
+        local = prefix != NONE and self.table.prefixes.local[prefix]
+        if newer(seqno, self.seqno):
+            # We restarted and count below what the network remembers of us.
+            self.seqno = seqno
+            self.tell_all(now)
+        elif not local and self._echo_until is None:
+            self._conflict(key, self.router_id)
+        if prefix != NONE:
+            row = self.table.find_route(prefix, neighbour)
+            if row != NONE:
+                # The neighbour now routes this prefix through us.
+                self.table.routes.metric[row] = INFINITY
+                self.select(prefix, now)
+
+    def _add_route(self, key, neighbour):
+        table = self.table
+        prefix = table.prefixes.make(key)
+        if prefix == NONE:
+            self._full("prefixes_full", prefix_text(key))
+            return NONE
+        row = table.add_route(prefix, neighbour)
+        if row == NONE:
+            self._full("routes_full", prefix_text(key))
+            table.prefixes.drop_if_idle(prefix)
+        return row
+
+    def _full(self, name, what):
+        """Counts, and logs the first time, that a table's limit refused something new."""
+        if not self._counters[name]:
+            self._log("babel: " + name + ": " + what + " and what follows is dropped")
+        self._counters.bump(name)
+        return False
+
+    def _store(self, row, interval, seqno, metric, router_id, next_hop, now):
+        """Takes an update into a route row; asks for a seqno where it is unfeasible (3.8.2.2)."""
+        table = self.table
+        routes = table.routes
+        prefix = routes.prefix[row]
+        selected = table.prefixes.selected[prefix]
+        old_id = routes.router_id[row]
+        feasible = metric == INFINITY or table.sources.is_feasible(
+            prefix, router_id, seqno, metric
+        )
+        if not feasible:
+            self._counters.bump("unfeasible")
+            wanted = selected == NONE or row == selected
+            if wanted or metric + routes.neighbour[row].cost < routes.total(selected):
+                self._ask(prefix, router_id, routes.neighbour[row], now)
+            if row == selected and router_id == old_id:
+                return
+        if metric < INFINITY:
+            other = selected != NONE and selected != row and routes.router_id[selected]
+            if other and other != router_id and routes.total(selected) < INFINITY:
+                self._conflict(table.prefixes.key[prefix], router_id)
+            # The equal objects of the first update are kept: the rows share them.
+            if router_id != old_id:
+                routes.router_id[row] = router_id
+                if row == selected:
+                    # Whose prefix this is has changed: the neighbours must know (3.7.2).
+                    self.tell(table.prefixes.key[prefix], now, True)
+            if next_hop != routes.next_hop[row]:
+                routes.next_hop[row] = next_hop
+                self._mark(prefix)
+            routes.seqno[row] = seqno
+            routes.interval[row] = interval
+        routes.metric[row] = metric
+        # Appendix B: a route lives for 3.5 times the promised interval.
+        routes.expires[row] = ticks_add(now, interval * 35)
+
+    def retract_all(self, neighbour, now):
+        """Takes all routes of a neighbour for retracted."""
+        routes = self.table.routes
+        for row in range(len(routes)):
+            if routes.neighbour[row] is neighbour and routes.metric[row] < INFINITY:
+                routes.metric[row] = INFINITY
+                self.select(routes.prefix[row], now)
+
+    # -- selection
+
+    def select(self, prefix, now):
+        """Selects a prefix's route anew and tells the owner and the neighbours of a change."""
+        table = self.table
+        prefixes = table.prefixes
+        key = prefixes.key[prefix]
+        old = prefixes.selected[prefix]
+        new = NONE if prefixes.local[prefix] else table.best(prefix, now)
+        if new == old:
+            if new != NONE:
+                change = table.routes.total(new) - prefixes.announced[prefix]
+                if abs(change) >= _SIGNIFICANT and prefixes.announced[prefix] < INFINITY:
+                    self.tell(key, now, False)
+            return
+        prefixes.selected[prefix] = new
+        self._mark(prefix)
+        if new == NONE:
+            if not prefixes.local[prefix]:
+                table.hold(prefix, now)
+                self._ask(prefix, table.routes.router_id[old], None, now)
+                self.tell(key, now, True)
+            return
+        prefixes.hold[prefix] = None
+        routes = table.routes
+        same = old != NONE and routes.router_id[old] == routes.router_id[new]
+        self.tell(key, now, not same)
+
+    def _ask(self, prefix, router_id, neighbour, now):
+        """Sends a seqno request, to a neighbour or (None) to all, unless one is under way."""
+        table = self.table
+        source = table.sources.find(prefix, router_id)
+        if source == NONE:
+            return
+        key = table.prefixes.key[prefix]
+        seqno = (table.sources.seqno[source] + 1) & 0xFFFF
+        if self.requests.add(key, router_id, seqno, now, False):
+            self._send_request(key, router_id, seqno, neighbour, now)
+
+    def _send_request(self, key, router_id, seqno, neighbour, now):
+        tlv = seqno_request(key, seqno, HOP_COUNT, router_id)
+        if neighbour:
+            self._queue(neighbour.outbox, tlv, now)
+            return
+        for interface in self._interfaces.values():
+            if interface.up and interface.neighbours:
+                self._queue(interface.outbox, tlv, now)
+
+    def _queue(self, outbox, tlv, now):
+        if not outbox.add(tlv, now):
+            self._counters.bump("outbox_full")
+
+    def tell(self, key, now, urgent):
+        """Has a prefix's update sent on all interfaces soon (3.7.2)."""
+        if self.stub:
+            prefixes = self.table.prefixes
+            row = prefixes.find(key)
+            # A stub has announced nothing but its own.
+            if not prefixes.local[row] and prefixes.announced[row] == INFINITY:
+                return
+        span = _URGENT_MS if urgent else _TRIGGERED_MS
+        due = ticks_add(now, self._random(1)[0] * span >> 8)
+        for interface in self._interfaces.values():
+            if interface.up and interface.neighbours:
+                interface.outbox.want_update(key, _URGENT_TIMES if urgent else 1, due)
+
+    def tell_all(self, now):
+        """Has all routes sent on all interfaces."""
+        for interface in self._interfaces.values():
+            if interface.up and interface.neighbours:
+                interface.outbox.want_dump(now)
+
+    # -- requests
+
+    def route_requested(self, neighbour, key, now):
+        """A Route Request (3.8.1.1); key None asks for all routes."""
+        if key is None:
+            neighbour.outbox.want_dump(now)
+        else:
+            neighbour.outbox.want_update(key, 1, now)
+
+    def seqno_requested(self, neighbour, key, seqno, hop_count, router_id, now):
+        """A Seqno Request (3.8.1.2): answered, or forwarded towards the prefix's router."""
+        table = self.table
+        prefix = table.prefixes.find(key)
+        if prefix == NONE:
+            return
+        if table.prefixes.local[prefix]:
+            if router_id == self.router_id and newer(seqno, self.seqno):
+                # Never by more than one, whatever is asked for.
+                self.seqno = (self.seqno + 1) & 0xFFFF
+                self.tell(key, now, True)
+            else:
+                neighbour.outbox.want_update(key, 1, now)
+            return
+        row = table.prefixes.selected[prefix]
+        routes = table.routes
+        if self.stub or row == NONE:
+            return
+        if routes.router_id[row] != router_id or not newer(seqno, routes.seqno[row]):
+            neighbour.outbox.want_update(key, 1, now)
+        elif hop_count > 1 and router_id != self.router_id:
+            self._forward(prefix, neighbour, seqno, hop_count - 1, router_id, now)
+
+    def _forward(self, prefix, requester, seqno, hop_count, router_id, now):
+        table = self.table
+        routes = table.routes
+        chosen = None
+        row = table.prefixes.route[prefix]
+        while row != NONE:
+            if routes.neighbour[row] is not requester and routes.total(row) < INFINITY:
+                chosen = routes.neighbour[row]
+                if table.is_feasible(row):
+                    break
+            row = routes.link[row]
+        key = table.prefixes.key[prefix]
+        if chosen and self.requests.add(key, router_id, seqno, now, True):
+            self._queue(chosen.outbox, seqno_request(key, seqno, hop_count, router_id), now)
+
+    def retry_requests(self, now):
+        """Sends our unanswered seqno requests again, where they are still needed."""
+        prefixes = self.table.prefixes
+        for key, router_id, seqno in self.requests.due(now):
+            row = prefixes.find(key)
+            if row == NONE or prefixes.local[row] or prefixes.selected[row] != NONE:
+                self.requests.forget(key)
+            else:
+                self._send_request(key, router_id, seqno, None, now)
+
+    # -- neighbours that change, and the passing of time
+
+    def neighbour_changed(self, changed, now):
+        """Selects anew where a neighbour of the set `changed` has a route."""
+        routes = self.table.routes
+        for row in range(len(routes)):
+            if routes.neighbour[row] in changed:
+                self.select(routes.prefix[row], now)
+
+    def flush(self, neighbour, now):
+        """Drops the routes of a neighbour that is gone; its cost is INFINITY already."""
+        self.neighbour_changed((neighbour,), now)
+        routes = self.table.routes
+        for row in range(len(routes)):
+            if routes.neighbour[row] is neighbour:
+                self.table.drop_route(row)
+
+    def sweep(self, now):
+        """Lets routes, sources and holds expire, and selects where smoothing may have told."""
+        prefixes = self.table.prefixes
+        if self._echo_until is not None and ticks_diff(now, self._echo_until) >= 0:
+            self._echo_until = None
+        for row in range(len(prefixes)):
+            if prefixes.key[row] is None:
+                continue
+            self._expire_routes(row, now)
+            self.table.sources.expire(row, now)
+            self.select(row, now)
+            hold = prefixes.hold[row]
+            if hold is not None:
+                if ticks_diff(now, hold) >= 0:
+                    prefixes.hold[row] = None
+                    prefixes.announced[row] = INFINITY
+                    self._mark(row)
+                elif prefixes.selected[row] == NONE:
+                    self._ask_any(row, now)
+            prefixes.drop_if_idle(row)
+
+    def _expire_routes(self, prefix, now):
+        """A route that is not renewed is first retracted, then dropped (3.5.3)."""
+        table = self.table
+        routes = table.routes
+        row = table.prefixes.route[prefix]
+        while row != NONE:
+            after = routes.link[row]
+            left = ticks_diff(routes.expires[row], now)
+            if left <= 0:
+                if routes.metric[row] < INFINITY:
+                    self._counters.bump("expired")
+                    routes.metric[row] = INFINITY
+                    routes.expires[row] = ticks_add(now, routes.interval[row] * 35)
+                    self.select(prefix, now)
+                else:
+                    table.drop_route(row)
+            elif left < routes.interval[row] * 5 and row == table.prefixes.selected[prefix]:
+                # 3.8.2.3: asks before it is too late.
+                key = table.prefixes.key[prefix]
+                self._queue(routes.neighbour[row].outbox, route_request(key), now)
+            row = after
+
+    def _ask_any(self, prefix, now):
+        """Asks again for a starving prefix whose routes are all unfeasible (3.8.2.1)."""
+        routes = self.table.routes
+        row = self.table.prefixes.route[prefix]
+        while row != NONE:
+            if routes.total(row) < INFINITY:
+                self._ask(prefix, routes.router_id[row], routes.neighbour[row], now)
+            row = routes.link[row]
+
+    # -- events
+
+    def notice(self, event):
+        """Queues an event for the owner; the oldest are kept."""
+        if len(self._notices) < _MAX_NOTICES:
+            self._notices.append(event)
+        else:
+            self._counters.bump("events_full")
+
+    def _mark(self, prefix):
+        if not self.table.prefixes.changed[prefix]:
+            self.table.prefixes.changed[prefix] = 1
+            self._changed.append(prefix)
+
+    def next_event(self):
+        """The next event, or None (see Agent.next_event)."""
+        if self._notices:
+            return self._notices.pop(0)
+        prefixes = self.table.prefixes
+        routes = self.table.routes
+        while self._changed:
+            row = self._changed.pop()
+            prefixes.changed[row] = 0
+            key = prefixes.key[row]
+            selected = prefixes.selected[row]
+            hop = port = None
+            if selected != NONE:
+                hop = routes.next_hop[selected]
+                port = routes.neighbour[selected].interface.name
+            elif prefixes.hold[row] is not None and prefixes.port[row] is not None and not prefixes.local[row]:
+                port = ""
+            if hop == prefixes.hop[row] and port == prefixes.port[row]:
+                continue
+            prefixes.hop[row] = hop
+            prefixes.port[row] = port
+            if hop:
+                total = routes.total(selected)
+                return ("install", address(key), key[1], hop, port, total)
+            return ("remove" if port is None else "unreachable", address(key), key[1])
+        return None

@@ -1,0 +1,204 @@
+"""Prefixes and routes: storage, route selection with hysteresis (RFC 8966 3.5, 3.6, A.3)."""
+
+from micropython import const
+
+from branchline.babel.records import NONE, Rows
+from branchline.babel.source import Sources
+from branchline.babel.tlv import INFINITY
+from branchline.wire.ticks import ticks_add, ticks_diff
+
+# How long a prefix without a route is kept as unreachable, so that traffic does not fall back
+# to a shorter prefix while the neighbours learn of the loss (3.5.4).
+HOLD_MS = const(10_000)
+# The smoothed metric covers half of the way to the metric in this time.
+_HALF_LIFE_MS = const(4_000)
+_MAX_HALVES = const(16)
+
+
+class Prefixes(Rows):
+    """Rows of prefixes, found by key.
+
+    route, source: first row of each chain; selected: route row; local: the prefix is announced
+    by us; announced: the metric last sent (INFINITY: none); hold: the tick until which the
+    prefix is unreachable, or None; hop, port: next hop and interface as last told to the owner.
+    """
+
+    def __init__(self, limit):
+        super().__init__(
+            limit,
+            {
+                "key": "O",
+                "hold": "O",
+                "hop": "O",
+                "port": "O",
+                "announced": "H",
+                "local": "B",
+                "changed": "B",
+                "route": "i",
+                "source": "i",
+                "selected": "i",
+                "link": "i",
+            },
+        )
+        self.rows = {}
+
+    def find(self, key):
+        """The row of a key, or NONE."""
+        return self.rows.get(key, NONE)
+
+    def make(self, key):
+        """The row of a key, made where there is none; NONE when the table is full."""
+        row = self.rows.get(key, NONE)
+        if row == NONE:
+            row = self.add()
+            if row != NONE:
+                self.rows[key] = row
+                self.key[row] = key
+                self.announced[row] = INFINITY
+                self.route[row] = self.source[row] = self.selected[row] = NONE
+        return row
+
+    def drop_if_idle(self, row):
+        """Frees a row that nothing refers to any more; whether it did."""
+        if (
+            self.route[row] != NONE
+            or self.source[row] != NONE
+            or self.local[row]
+            or self.hold[row] is not None
+            or self.changed[row]
+        ):
+            return False
+        del self.rows[self.key[row]]
+        self.drop(row)
+        return True
+
+
+class Routes(Rows):
+    """Rows of routes, one for each (prefix, neighbour), chained from the prefix rows.
+
+    metric: as the neighbour announced it; smoothed: our metric, smoothed, as of `stamp`.
+    """
+
+    def __init__(self, limit):
+        super().__init__(
+            limit,
+            {
+                "neighbour": "O",
+                "router_id": "O",
+                "next_hop": "O",
+                "seqno": "H",
+                "metric": "H",
+                "interval": "H",
+                "smoothed": "H",
+                "stamp": "I",
+                "expires": "I",
+                "prefix": "i",
+                "link": "i",
+            },
+        )
+
+    def total(self, row):
+        """The route's metric as we see it: the announced one and the link's cost."""
+        return min(self.metric[row] + self.neighbour[row].cost, INFINITY)
+
+
+class Table:
+    """The three tables, joined; `margin` is what a route must be better by to be preferred."""
+
+    def __init__(self, max_prefixes, max_routes, max_sources, margin):
+        self.prefixes = Prefixes(max_prefixes)
+        self.routes = Routes(max_routes)
+        self.sources = Sources(self.prefixes, max_sources)
+        self._margin = margin
+
+    def find_route(self, prefix, neighbour):
+        """The route row of a prefix row by a neighbour, or NONE."""
+        routes = self.routes
+        row = self.prefixes.route[prefix]
+        while row != NONE and routes.neighbour[row] is not neighbour:
+            row = routes.link[row]
+        return row
+
+    def add_route(self, prefix, neighbour):
+        """A fresh route row, its metric infinite; NONE when the table is full."""
+        routes = self.routes
+        row = routes.add()
+        if row != NONE:
+            routes.neighbour[row] = neighbour
+            routes.prefix[row] = prefix
+            routes.metric[row] = routes.smoothed[row] = INFINITY
+            routes.link[row] = self.prefixes.route[prefix]
+            self.prefixes.route[prefix] = row
+        return row
+
+    def drop_route(self, row):
+        """Takes a route that is not selected out of its prefix's chain and frees it."""
+        routes = self.routes
+        prefixes = self.prefixes
+        prefix = routes.prefix[row]
+        before = prefixes.route[prefix]
+        if before == row:
+            prefixes.route[prefix] = routes.link[row]
+        else:
+            while routes.link[before] != row:
+                before = routes.link[before]
+            routes.link[before] = routes.link[row]
+        routes.drop(row)
+
+    def is_feasible(self, row):
+        """Whether a stored route is feasible by the present source table."""
+        routes = self.routes
+        return self.sources.is_feasible(
+            routes.prefix[row], routes.router_id[row], routes.seqno[row], routes.metric[row]
+        )
+
+    def best(self, prefix, now):
+        """The route to select for a prefix (3.6): feasible, of least metric; NONE if none is.
+
+        The selected route stays unless another is better by the margin both now and smoothed
+        over time (A.3), so that two of like metric do not alternate.
+        """
+        routes = self.routes
+        best = NONE
+        least = INFINITY
+        current = self.prefixes.selected[prefix]
+        current_total = INFINITY
+        row = self.prefixes.route[prefix]
+        while row != NONE:
+            total = routes.total(row)
+            self._smooth(row, total, now)
+            if total < INFINITY and self.is_feasible(row):
+                if row == current:
+                    current_total = total
+                if total < least:
+                    best = row
+                    least = total
+            row = routes.link[row]
+        if current_total < INFINITY and best != current:
+            smoothed = routes.smoothed
+            if (
+                least + self._margin > current_total
+                or smoothed[best] + self._margin > smoothed[current]
+            ):
+                return current
+        return best
+
+    def _smooth(self, row, total, now):
+        """Moves the smoothed metric towards the present one by the time that has passed."""
+        routes = self.routes
+        old = routes.smoothed[row]
+        elapsed = ticks_diff(now, routes.stamp[row])
+        if old != total and total < INFINITY and old < INFINITY:
+            halves = elapsed // _HALF_LIFE_MS
+            if 0 <= halves < _MAX_HALVES:
+                # Within one half-life a straight line is near enough.
+                left = 2 * _HALF_LIFE_MS - elapsed % _HALF_LIFE_MS
+                total += (old - total) * left // (2 * _HALF_LIFE_MS << halves)
+                if total == old:
+                    return
+        routes.smoothed[row] = total
+        routes.stamp[row] = now
+
+    def hold(self, prefix, now):
+        """Keeps a prefix as unreachable for the hold time."""
+        self.prefixes.hold[prefix] = ticks_add(now, HOLD_MS)

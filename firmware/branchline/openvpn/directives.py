@@ -7,18 +7,41 @@ small heap. Only the profile parser needs it; it can be unloaded after that.
 # Each line: a verdict, a letter, the least and the most arguments (hexadecimal), flags, and the
 # names that share them. Verdict "+" is honoured, and the letter is how its value is kept:
 #   f flag   n number   o one of a few words   b octets of a file or inline block
-#   t tunnel option (options.py)   x by its own handler in profile_parser.py
+#   t tunnel option (options.py)   others: a group of handlers in profile_handlers.py
 # Verdict "-" is ignored and "!" refused; the letter is the reason's, below.
 # Flags: p a server may push it, r the same but not under route-nopull, c it may stand in a
 # <connection> block, i it may be an inline block.
 _TABLE = """
-+b11i ca cert key extra-certs
++b11i ca cert extra-certs key
++c11 auth compat-mode data-ciphers data-ciphers-fallback ncp-ciphers tls-cipher tls-ciphersuites
++e01c bind
++e11 bind-dev dev
++e11c local lport port proto rport
++e11i connection
++e13c remote
 +f00 ifconfig-noexec pull push-peer-info remote-random remote-random-hostname route-noexec
 +f00 route-nopull tls-client
 +f00c float nobind
++g00 client
++g0f setenv
++g11 mode
++g1f down ignore-unknown-option up
++g22 pull-filter
++m02c mssfix
++m11 resolv-retry
++m11c connect-timeout server-poll-timeout
++m12 reneg-sec replay-window
++m12c connect-retry
++m22 keepalive
 +n11 hand-window mark rcvbuf reneg-bytes reneg-pkts sndbuf tls-timeout tran-window txqueuelen
 +n11c connect-retry-max max-packet-size tun-mtu-max
-+o11 allow-compression auth-retry dev-type key-direction proto-force
++o11 allow-compression auth-retry dev-type key-direction proto-force tls-cert-profile
++o11 tls-version-max
++o12 tls-version-min
++s01i auth-user-pass
++s11ci tls-crypt tls-crypt-v2
++s12ci tls-auth
++s12i crl-verify
 +t01p comp-lzo compress
 +t01pc explicit-exit-notify
 +t0fr redirect-gateway redirect-private
@@ -30,66 +53,81 @@ _TABLE = """
 +t14r route
 +t1fr dhcp-option dns
 +t22p ifconfig ifconfig-ipv6
-+x00 client
-+x01c bind
-+x01i auth-user-pass
-+x02c mssfix
-+x0f remote-cert-ku setenv
-+x11 auth bind-dev compat-mode data-ciphers data-ciphers-fallback dev mode ncp-ciphers
-+x11 remote-cert-eku
-+x11 remote-cert-tls resolv-retry tls-cert-profile tls-cipher tls-ciphersuites tls-version-max
-+x11c connect-timeout local lport port proto rport server-poll-timeout
-+x11i connection
-+x11ci tls-crypt tls-crypt-v2
-+x12 reneg-sec replay-window tls-version-min verify-x509-name
-+x12c connect-retry
-+x12i crl-verify
-+x12ci tls-auth
-+x13c remote
-+x1f down ignore-unknown-option up
-+x22 keepalive pull-filter
++v0f remote-cert-ku
++v11 remote-cert-eku remote-cert-tls
++v12 verify-x509-name
+-a00 allow-recursive-routing
+-g11 gremlin
+-k00 persist-local-ip persist-remote-ip
+-k00p persist-key persist-tun
 -l00 errors-to-stderr machine-readable-output mute-replay-warnings suppress-timestamps
 -l01 syslog
 -l0fp echo parameter
 -l11 log log-append memstats status-version writepid
 -l11p mute verb
 -l12 status
+-m00 management-client management-forget-disconnect management-signal management-up-down
+-m11 management-client-group management-client-pf management-client-user management-log-cache
+-m23 management
+-o00 comp-noadapt compat-names disable-occ ifconfig-nowarn no-name-remapping socks-proxy-retry
+-o00 tun-ipv6 use-prediction-resistance
+-o01 http-proxy-retry max-routes
+-o11 http-proxy-timeout ifconfig-pool-linear keysize
 -p00 disable-dco mlock
 -p01 daemon
 -p11 chroot group nice script-security setcon tmp-dir user
+-q11 ecdh-curve tls-groups
+-q12 prng
+-r00 auth-nocache ping-timer-rem preresolve single-session tls-exit
+-r11 remap-usr1
+-s00 down-pre up-delay up-restart
+-s02p route-delay
+-s11 keying-material-exporter x509-track
+-s12p setenv-safe
+-t00 fast-io mtu-test multihome passtos tcp-nodelay
+-t0fp socket-flags
+-t11 iproute
+-t11c mtu-disc tun-mtu-extra
+-t11p shaper
+-v11i dh
 -w00 allow-nonadmin dhcp-internal pause-exit rdns-internal
--w00r block-outside-dns dhcp-pre-release dhcp-release dhcp-renew register-dns
 -w00p show-net-up
+-w00r block-outside-dns dhcp-pre-release dhcp-release dhcp-renew register-dns
 -w11 dev-node service win-sys windows-driver
 -w11p route-method
 -w11r tap-sleep
 -w13 ip-win32
 -w1f msg-channel
--k00 persist-local-ip persist-remote-ip
--k00p persist-key persist-tun
--o00 comp-noadapt compat-names disable-occ ifconfig-nowarn no-name-remapping socks-proxy-retry
--o00 tun-ipv6 use-prediction-resistance
--o01 http-proxy-retry max-routes
--o11 http-proxy-timeout ifconfig-pool-linear keysize
--t00 fast-io mtu-test multihome passtos tcp-nodelay
--t11c mtu-disc tun-mtu-extra
--t11 iproute
--t11p shaper
--t0fp socket-flags
--s00 down-pre up-delay up-restart
--s11 keying-material-exporter x509-track
--s12p setenv-safe
--s02p route-delay
--m00 management-client management-forget-disconnect management-signal management-up-down
--m11 management-client-group management-client-pf management-client-user management-log-cache
--m23 management
--r00 auth-nocache ping-timer-rem preresolve single-session tls-exit
--r11 remap-usr1
--q11 ecdh-curve tls-groups
--q12 prng
--g11 gremlin
--v11i dh
--a00 allow-recursive-routing
+!A01 askpass
+!C00 mktun rmtun show-adapters show-ciphers show-curves show-digests show-engines show-groups
+!C00 show-net show-tls show-valid-subnets test-crypto version
+!C01 help show-gateway
+!C02 show-pkcs11-ids
+!C03 genkey
+!D01 config
+!D11 capath cd
+!F0fc mtu-dynamic
+!F12c fragment
+!H00 management-external-key pkcs11-id-management
+!H01 engine
+!H0f pkcs11-cert-private pkcs11-protected-authentication
+!H11 cryptoapicert management-external-cert pkcs11-id pkcs11-pin-cache
+!H1f pkcs11-private-mode pkcs11-providers providers
+!I11i peer-fingerprint
+!I12i verify-hash
+!I1f x509-username-field
+!J22 static-challenge
+!K12i secret
+!L11c link-mtu udp-mtu
+!M00 management-client-auth management-hold management-query-passwords management-query-proxy
+!M00 management-query-remote
+!N00 no-iv no-replay
+!N11 replay-persist
+!P13c http-proxy-option socks-proxy
+!P14c http-proxy
+!P1fi http-proxy-user-pass
+!P23 http-proxy-override
+!Q11i pkcs12
 !S00 auth-user-pass-optional ccd-exclusive client-cert-not-required client-to-client disable
 !S00 duplicate-cn force-tls-key-material-export opt-verify push-reset tls-server
 !S00 username-as-common-name vlan-tagging
@@ -103,45 +141,14 @@ _TABLE = """
 !S1f auth-user-pass-verify client-connect client-crresponse client-disconnect learn-address
 !S22 connect-freq connect-freq-initial hash-size ifconfig-push-constraint
 !S23 ifconfig-pool ifconfig-push port-share server
-!C00 mktun rmtun show-adapters show-ciphers show-curves show-digests show-engines show-groups
-!C00 show-net show-tls show-valid-subnets test-crypto version
-!C01 help show-gateway
-!C02 show-pkcs11-ids
-!C03 genkey
+!T12 ns-cert-type tls-remote
 !X11 tls-export-cert
 !X1f ipchange plugin route-pre-down route-up tls-verify
-!P14c http-proxy
-!P13c http-proxy-option socks-proxy
-!P1fi http-proxy-user-pass
-!P23 http-proxy-override
-!H00 management-external-key pkcs11-id-management
-!H01 engine
-!H0f pkcs11-cert-private pkcs11-protected-authentication
-!H11 cryptoapicert management-external-cert pkcs11-id pkcs11-pin-cache
-!H1f pkcs11-private-mode pkcs11-providers providers
-!Q11i pkcs12
-!A01 askpass
-!K12i secret
-!F12c fragment
-!F0fc mtu-dynamic
-!L11c link-mtu udp-mtu
-!M00 management-client-auth management-hold management-query-passwords management-query-proxy
-!M00 management-query-remote
-!N00 no-iv no-replay
-!N11 replay-persist
-!D11 capath
-!D01 config
-!D11 cd
-!I11i peer-fingerprint
-!I12i verify-hash
-!I1f x509-username-field
-!T12 ns-cert-type tls-remote
-!J22 static-challenge
+!Y11 auth-token auth-token-user peer-id push-continuation
+!Y1f key-derivation protocol-flags
 !Z00 allow-pull-fqdn block-ipv6 ncp-disable
 !Z11 ip-remote-hint key-method lladdr route-ipv6-gateway session-timeout tun-max-mtu
 !Z44 client-nat
-!Y11 peer-id push-continuation auth-token auth-token-user
-!Y1f key-derivation protocol-flags
 """
 
 # Each line: the letter, the reason, and for a refusal after "|" what to do about it.

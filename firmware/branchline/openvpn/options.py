@@ -9,13 +9,27 @@ from micropython import const
 
 from branchline.wire.ip import masked, netmask_length, parse_ipv4, parse_ipv6
 
-_MAX_ROUTES = const(128)
-_MAX_DHCP_OPTIONS = const(32)
+# Of routes, of routes-ipv6, of dhcp-options and of dns each.
+_MAX_ITEMS = const(128)
 _MAX_NUMBER = const(0x7FFFFFFF)
 _NO_PEER_ID = const(0xFFFFFF)
 
+# Options whose attribute has another name.
+_ATTRIBUTES = {
+    "comp-lzo": "compress",
+    "dhcp-option": "dhcp_options",
+    "redirect-private": "redirect_gateway",
+    "route": "routes",
+    "route-ipv6": "routes_ipv6",
+}
+_FRAMINGS = {
+    "comp-lzo no": "lzo-stub",
+    "compress migrate": "",
+    "compress stub": "stub",
+    "compress stub-v2": "stub-v2",
+}
 # name, then the least and the most arguments (hexadecimal), and "r" if route-nopull rejects it
-# from a server. A handler is a method of TunnelOptions; all others are plain numbers.
+# from a server.
 _ACCEPTED = (
     " auth-token/11 auth-token-user/11 cipher/11 comp-lzo/01 compress/01 dhcp-option/1fr dns/1fr"
     " explicit-exit-notify/01 ifconfig/22 ifconfig-ipv6/22 inactive/12 key-derivation/11"
@@ -88,6 +102,58 @@ def _ipv6_with_length(text):
     return parse_ipv6(address), plen
 
 
+def _framing(name, args):
+    """What `compress` or `comp-lzo` puts before packets; ValueError where it would compress."""
+    word = args[0] if args else ("stub" if name == "compress" else "adaptive")
+    frame = _FRAMINGS.get(name + " " + word)
+    if frame is None:
+        raise ValueError("compression is not supported: it weakens encryption")
+    return frame
+
+
+def _value(name, args):
+    """The value of an option that is more than a number."""
+    first = args[0] if args else ""
+    if name == "route":
+        return parse_route(args)
+    if name == "route-ipv6":
+        return parse_route_ipv6(args)
+    if name in ("dhcp-option", "dns", "protocol-flags"):
+        return tuple(args)
+    if name == "ifconfig":
+        return parse_ipv4(first), parse_ipv4(args[1])
+    if name == "ifconfig-ipv6":
+        return _ipv6_with_length(first) + (parse_ipv6(args[1].partition("/")[0]),)
+    if name == "route-gateway":
+        return first if first == "dhcp" else _address(first)
+    if name == "topology":
+        return one_of(first, "net30 p2p subnet")
+    if name[:9] == "redirect-":
+        for arg in args:
+            one_of(arg, "local autolocal def1 bypass-dhcp bypass-dns block-local ipv6 !ipv4")
+        return tuple(args) + (("private",) if name == "redirect-private" else ())
+    if name == "cipher":
+        return first.upper()
+    if name[:4] == "comp":
+        return _framing(name, args)
+    if name == "inactive":
+        octets = parse_number(args[1], (1 << 62) - 1) if len(args) > 1 else 0
+        return parse_number(first), octets
+    if name == "tun-mtu":
+        mtu = parse_number(first, 65535)
+        if mtu < 68:
+            raise ValueError("less than 68")
+        return mtu
+    if name == "key-derivation":
+        return one_of(first, "tls-ekm")
+    if name == "auth-token":
+        return first.encode()
+    if name == "auth-token-user":
+        return a2b_base64(first.encode())
+    # explicit-exit-notify may come without a number.
+    return parse_number(args[0] if args else "1", _NO_PEER_ID if name == "peer-id" else _MAX_NUMBER)
+
+
 class TunnelOptions:
     """A tunnel's options under the stock client's names; see __init__ for shapes and defaults."""
 
@@ -135,12 +201,19 @@ class TunnelOptions:
 
     def apply(self, words):
         """Sets one option that accepts() knows; ValueError says what is wrong with its value."""
-        field = words[0].replace("-", "_")
-        handler = getattr(self, "_set_" + field, None)
-        if handler:
-            handler(words[1:])
+        name = words[0]
+        value = _value(name, words[1:])
+        attribute = _ATTRIBUTES.get(name) or name.replace("-", "_")
+        table = getattr(self, attribute)
+        if isinstance(table, list):
+            if len(table) == _MAX_ITEMS:
+                raise ValueError("more than " + str(_MAX_ITEMS) + " of them")
+            if value not in table:
+                table.append(value)
         else:
-            setattr(self, field, parse_number(words[1]))
+            setattr(self, attribute, value)
+        if name == "protocol-flags" and "tls-ekm" in value:
+            self.key_derivation = "tls-ekm"
 
     def addresses(self, dev_type):
         """(local, prefix length, peer or None) for the interface's IPv4, or None without one.
@@ -153,87 +226,3 @@ class TunnelOptions:
         if dev_type == "tap" or self.topology == "subnet":
             return local, netmask_length(second), None
         return local, 32, second
-
-    def _set_ifconfig(self, args):
-        self.ifconfig = (parse_ipv4(args[0]), parse_ipv4(args[1]))
-
-    def _set_ifconfig_ipv6(self, args):
-        local, plen = _ipv6_with_length(args[0])
-        self.ifconfig_ipv6 = (local, plen, parse_ipv6(args[1].partition("/")[0]))
-
-    def _set_topology(self, args):
-        self.topology = one_of(args[0], "net30 p2p subnet")
-
-    def _set_route(self, args):
-        self._keep(self.routes, parse_route(args), _MAX_ROUTES)
-
-    def _set_route_ipv6(self, args):
-        self._keep(self.routes_ipv6, parse_route_ipv6(args), _MAX_ROUTES)
-
-    def _set_dhcp_option(self, args):
-        self._keep(self.dhcp_options, tuple(args), _MAX_DHCP_OPTIONS)
-
-    def _set_dns(self, args):
-        self._keep(self.dns, tuple(args), _MAX_DHCP_OPTIONS)
-
-    def _keep(self, table, item, limit):
-        if len(table) == limit:
-            raise ValueError("more than " + str(limit) + " of them")
-        if item not in table:
-            table.append(item)
-
-    def _set_route_gateway(self, args):
-        self.route_gateway = "dhcp" if args[0] == "dhcp" else _address(args[0])
-
-    def _set_redirect_gateway(self, args):
-        for arg in args:
-            one_of(arg, "local autolocal def1 bypass-dhcp bypass-dns block-local ipv6 !ipv4")
-        self.redirect_gateway = tuple(args)
-
-    def _set_redirect_private(self, args):
-        self._set_redirect_gateway(args)
-        self.redirect_gateway += ("private",)
-
-    def _set_cipher(self, args):
-        self.cipher = args[0].upper()
-
-    def _set_compress(self, args):
-        name = args[0] if args else "stub"
-        if name not in ("stub", "stub-v2", "migrate"):
-            raise ValueError("compression is not supported: it weakens encryption")
-        self.compress = "" if name == "migrate" else name
-
-    def _set_comp_lzo(self, args):
-        if args != ["no"]:
-            raise ValueError("compression is not supported: it weakens encryption")
-        self.compress = "lzo-stub"
-
-    def _set_inactive(self, args):
-        octets = parse_number(args[1], (1 << 62) - 1) if len(args) > 1 else 0
-        self.inactive = (parse_number(args[0]), octets)
-
-    def _set_explicit_exit_notify(self, args):
-        self.explicit_exit_notify = parse_number(args[0]) if args else 1
-
-    def _set_tun_mtu(self, args):
-        mtu = parse_number(args[0], 65535)
-        if mtu < 68:
-            raise ValueError("less than 68")
-        self.tun_mtu = mtu
-
-    def _set_peer_id(self, args):
-        self.peer_id = parse_number(args[0], _NO_PEER_ID)
-
-    def _set_key_derivation(self, args):
-        self.key_derivation = one_of(args[0], "tls-ekm")
-
-    def _set_protocol_flags(self, args):
-        self.protocol_flags = tuple(args)
-        if "tls-ekm" in args:
-            self.key_derivation = "tls-ekm"
-
-    def _set_auth_token(self, args):
-        self.auth_token = args[0].encode()
-
-    def _set_auth_token_user(self, args):
-        self.auth_token_user = a2b_base64(args[0].encode())

@@ -37,12 +37,10 @@ class Parser:
         self.read_file = read_file
         self.profile = Profile()
         self.profile.name = name
-        # Not yet resolved: (line, words) of remotes; port, proto and the like of the whole file.
+        # Resolved once all is read: (arguments, block) of remotes, and what the file says of
+        # port, rport, proto and bind.
         self.remotes = []
-        self.port = 1194
-        self.rport = None
-        self.bind = False
-        self.proto = "udp"
+        self.file = {}
         self.compat_mode = None
         self.optional = []  # of ignore-unknown-option
         self.ignored = []
@@ -66,6 +64,14 @@ class Parser:
             setattr(self.profile, attribute, value)
         else:
             self.block[attribute] = value
+
+    def endpoint(self):
+        """The dict of port, rport, proto and bind for the block at hand or the file."""
+        return self.file if self.block is None else self.block.setdefault("endpoint", {})
+
+    def refuse(self, letter):
+        """Fails with a reason of directives.py."""
+        self.fail(*find_reason(letter))
 
     def contents(self, argument, inline):
         """The octets of an inline block, or of the file that the argument names."""
@@ -132,12 +138,9 @@ class Parser:
         verdict, letter, least, most, flags = found
         count = 1 if inline is not None else len(words) - 1
         if verdict != "+":
-            reason, hint = find_reason(letter)
-            if verdict == "-":
-                return self.ignore(reason)
-            if lenient:
-                return self.ignore("refused, but optional: " + reason)
-            self.fail(reason, hint)
+            if verdict == "-" or lenient:
+                return self.ignore(find_reason(letter)[0])
+            self.refuse(letter)
         if not least <= count <= most:
             self.fail("takes " + _count(least, most) + ", not " + str(count))
         if inline is not None and "i" not in flags:
@@ -153,8 +156,8 @@ class Parser:
     def _keep(self, letter, words, inline):
         """Keeps a value in the way that the table's letter tells."""
         field = words[0].replace("-", "_")
-        if letter == "x":
-            getattr(profile_handlers, field)(self, words[1:], inline)
+        if letter in profile_handlers.GROUPS:
+            profile_handlers.GROUPS[letter](self, words[0], words[1:], inline)
         elif letter == "t":
             self._tunnel_option(words)
         elif letter == "b":
@@ -200,7 +203,7 @@ class Parser:
         """Keeps a remote's words with the block it stands in; resolved once all is known."""
         if len(self.remotes) == _MAX_REMOTES:
             self.fail("more than 64 remotes", "drop some")
-        self.remotes.append((self.line, args, self.block))
+        self.remotes.append((args, self.block))
 
 
 def _count(least, most):

@@ -5,7 +5,6 @@ from micropython import const
 from branchline.crypto.aead import DIGEST_SIZES, KEY_SIZES
 from branchline.openvpn import opcodes, packet_id
 from branchline.openvpn.compress import FRAMINGS
-from branchline.openvpn.data_format import AeadFormat, CbcFormat
 from branchline.wire.errors import Unsupported
 
 # AES-GCM stays safe for 2^36 blocks and packets together (draft-irtf-cfrg-aead-limits); a new
@@ -122,7 +121,12 @@ def _direction(keys, start):
     return keys[start : start + 64], keys[start + 64 : start + 128]
 
 
+# Each format's code is loaded when the first key needs it: a small heap holds one of them.
+
+
 def _aead_format(header, parts, cipher, auth, provider, window, counters):
+    from branchline.openvpn.data_aead import AeadFormat
+
     size = KEY_SIZES.get(cipher)
     if size is None:
         raise Unsupported("cipher " + cipher)
@@ -131,6 +135,8 @@ def _aead_format(header, parts, cipher, auth, provider, window, counters):
 
 
 def _cbc_format(header, parts, cipher, auth, provider, window, counters):
+    from branchline.openvpn.data_cbc import CbcFormat
+
     if cipher not in KEY_SIZES or auth not in DIGEST_SIZES:
         raise Unsupported("cipher " + cipher + " with auth " + auth)
     size = KEY_SIZES[cipher]

@@ -94,16 +94,21 @@ class MssClamp:
 
     def apply(self, buf, at, n):
         """Clamps the packet or frame buf[at:at + n] (buf: bytearray) if it is a TCP SYN."""
-        end = at + n
         if self._tap:
             if n < _ETHERNET:
                 return
+            n += at
             at = _payload_at(buf, at)
-        tcp = _syn_at(buf, at, end)
+            n -= at
+        # Few names, so that MicroPython keeps the frame on the C stack.
+        tcp = _syn_at(buf, at, at + n)
         if tcp:
-            option = _option_at(buf, tcp, end)
-            if option:
-                _lower(buf, tcp, option, self._ipv4 if buf[at] >> 4 == 4 else self._ipv6)
+            self._clamp(buf, at, tcp, n)
+
+    def _clamp(self, buf, at, tcp, n):
+        option = _option_at(buf, tcp, at + n)
+        if option:
+            _lower(buf, tcp, option, self._ipv4 if buf[at] >> 4 == 4 else self._ipv6)
 
 
 def mss_limits(mssfix, mode, data, ipv6=False, tcp=False, tap=False):

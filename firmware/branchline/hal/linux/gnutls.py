@@ -7,6 +7,7 @@ The caller vouches that the buffers hold the octets that it names; nothing in C 
 import struct
 from array import array
 
+import micropython
 from micropython import const
 
 from branchline.hal.linux.libc import WORD, Library, addressof
@@ -58,6 +59,7 @@ class _Aead(_Key):
         self._text = self._aad + 2 * WORD
         self._tag_size = struct.pack("P", _TAG)
 
+    @micropython.native
     def seal(self, nonce, aad, aad_len, text, n, tag):
         iov = self._iov
         iov[0] = addressof(aad)
@@ -67,6 +69,7 @@ class _Aead(_Key):
         if self._do(self._handle, nonce, _NONCE, self._aad, 1, self._text, 1, tag, self._tag_size):
             raise StateError("gnutls cannot encrypt")
 
+    @micropython.native
     def open(self, nonce, aad, aad_len, text, n, tag):
         iov = self._iov
         iov[0] = addressof(aad)

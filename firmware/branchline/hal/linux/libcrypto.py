@@ -4,6 +4,7 @@ The caller vouches that the buffers hold the octets that it names; nothing in C 
 Nothing is allocated after construction.
 """
 
+import micropython
 from micropython import const
 
 from branchline.hal.linux.libc import Library
@@ -54,6 +55,7 @@ class _Aead(_Cipher):
         self._control = library.func("i", "EVP_CIPHER_CTX_ctrl", "piip")
         super().__init__(library, algorithm, key)
 
+    @micropython.native
     def seal(self, nonce, aad, aad_len, text, n, tag):
         context = self._encrypt
         size = self._size
@@ -67,6 +69,7 @@ class _Aead(_Cipher):
         ):
             raise StateError("libcrypto cannot encrypt")
 
+    @micropython.native
     def open(self, nonce, aad, aad_len, text, n, tag):
         context = self._decrypt
         size = self._size

@@ -150,8 +150,9 @@ def _value(name, args):
         return first.encode()
     if name == "auth-token-user":
         return a2b_base64(first.encode())
+    most = _NO_PEER_ID if name == "peer-id" else _MAX_NUMBER
     # explicit-exit-notify may come without a number.
-    return parse_number(args[0] if args else "1", _NO_PEER_ID if name == "peer-id" else _MAX_NUMBER)
+    return parse_number(args[0] if args else "1", most)
 
 
 class TunnelOptions:

@@ -1,0 +1,125 @@
+"""`make bench`: our gateway beside the stock OpenVPN client, as a table and as JSON."""
+
+import datetime
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from host_tests.bench import heap, report, starting, throughput
+from host_tests.bench.subjects import STARTS, THROUGHPUT
+from host_tests.lab import LabError
+
+_ROOT = Path(__file__).resolve().parents[2]
+_VERSIONS = {
+    "openvpn": ["openvpn", "--version"],
+    "iperf3": ["iperf3", "--version"],
+    "micropython": [str(_ROOT / ".toolchain/bin/micropython"), "-c",
+                    "import sys; print(sys.version)"],
+}
+_QUICK = {"seconds": 2.0, "rounds": 1, "starts": 3}
+
+
+class Part(StrEnum):
+    """What can be measured."""
+
+    throughput = "throughput"
+    start = "start"
+    heap = "heap"
+
+
+def main(
+    parts: Annotated[list[Part] | None, typer.Argument(
+        help="What to measure; everything if none is named.", show_default=False)] = None,
+    quick: Annotated[bool, typer.Option(
+        help="2 s, 1 round, 3 starts: to see that it runs; too short for figures.")] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each transfer.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns that each client has.")] = 3,
+    starts: Annotated[int, typer.Option(min=1, help="Starts of each client.")] = 10,
+    cipher: Annotated[list[str] | None, typer.Option(
+        help=f"Only this cipher: {', '.join(THROUGHPUT)}.", show_default=False)] = None,
+    output: Annotated[Path, typer.Option(
+        help="Where the JSON goes.")] = _ROOT / "build" / "bench.json",
+) -> None:
+    """Measure our gateway beside the stock OpenVPN client.
+
+    Both run in turn in one lab of network namespaces, with the same profile and against the same
+    stock server, with socket buffers of 2 MB everywhere. A ratio above 1 means for throughput
+    that the gateway is faster, for CPU time and starts that it takes longer. The figures hold for
+    this machine while nothing else runs on it: the load average is printed for you to judge.
+
+    `make bench` runs it all; `make bench` takes no options, this program does:
+    `.venv/bin/python -m host_tests.bench throughput --rounds 5`.
+    """
+    if quick:
+        seconds, rounds, starts = _QUICK["seconds"], _QUICK["rounds"], _QUICK["starts"]
+    unknown = set(cipher or ()) - set(THROUGHPUT)
+    if unknown:
+        raise typer.BadParameter(f"no cipher {unknown.pop()}: it is {' or '.join(THROUGHPUT)}")
+    console = Console()
+    try:
+        with console.status("starting") as status:
+            result = _measure(set(parts or Part), seconds, rounds, starts,
+                              cipher or list(THROUGHPUT), status.update)
+    except LabError as error:
+        console.print(f"The bench stopped: {error}", style="red", markup=False)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        sys.exit(130)
+    report.show(console, result)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(result, indent=2) + "\n")
+    console.print(f"Written to {output}", highlight=False, soft_wrap=True)
+
+
+def _measure(parts, seconds, rounds, starts, ciphers, note) -> dict:
+    result = {"environment": _environment()}
+    if Part.start in parts:
+        result["start"] = starting.summary(starting.measure(STARTS, starts, note))
+    if Part.throughput in parts:
+        result["throughput"] = {
+            cipher: throughput.summary(
+                throughput.measure(cipher, THROUGHPUT[cipher], seconds, rounds, note))
+            for cipher in ciphers
+        }
+    if Part.heap in parts:
+        result["heap"] = {"pings": heap.PINGS, "least_kb": heap.measure(note)}
+    result["environment"]["load_average_after"] = os.getloadavg()
+    return result
+
+
+def _environment() -> dict:
+    """What the figures depend on."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "kernel": platform.release(),
+        "versions": {name: _first_line(command) for name, command in _VERSIONS.items()},
+        "load_average_before": os.getloadavg(),
+    }
+
+
+def _processor() -> str:
+    model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return model[1] if model else platform.machine()
+
+
+def _first_line(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise LabError(f"the program {command[0]} is missing: run `make setup`") from None
+    return done.stdout.partition("\n")[0]
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,47 @@
+"""The bench's results as tables."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+_THROUGHPUT = ("client", "", "Mbit/s", "ratio", "CPU µs/packet", "ratio", "sent again")
+_STARTS = ("client", "median ms", "ratio", "least", "most")
+
+
+def show(console: Console, result: dict) -> None:
+    """Print what has been measured."""
+    for cipher, rows in result.get("throughput", {}).items():
+        table = _table(f"TCP through the tunnel, {cipher}", _THROUGHPUT)
+        for row in rows:
+            table.add_row(
+                row["subject"], row["direction"], f"{row['mbit_s']:.0f}", f"{row['ratio']:.2f}",
+                f"{row['cpu_us_per_packet']:.2f}", f"{row['cpu_ratio']:.2f}",
+                f"{row['retransmits']:.0f}",
+            )
+        console.print(table)
+    if "start" in result:
+        table = _table("From the start of the process until the tunnel is up", _STARTS)
+        for row in result["start"]:
+            table.add_row(
+                row["subject"], f"{row['median_ms']:.0f}", f"{row['ratio']:.2f}",
+                f"{row['least_ms']:.0f}", f"{row['most_ms']:.0f}",
+            )
+        console.print(table)
+    if "heap" in result:
+        heap = result["heap"]
+        console.print(f"Least heap, compiled, connected and {heap['pings']} pings carried: "
+                      f"{heap['least_kb']} KB", highlight=False)
+    environment = result["environment"]
+    before, after = environment["load_average_before"][0], environment["load_average_after"][0]
+    console.print(
+        f"{environment['cores']} cores, {environment['processor']}; Linux "
+        f"{environment['kernel']}; load average {before:.2f} before, {after:.2f} after",
+        highlight=False, soft_wrap=True,
+    )
+
+
+def _table(title: str, columns: tuple[str, ...]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("client", "") else "right")
+    return table

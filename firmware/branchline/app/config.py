@@ -1,4 +1,4 @@
-"""gateway.json: read, checked in full, and turned into octets and numbers.
+"""gateway.json: read, checked in full, and turned into settings; can be unloaded after that.
 
 Every mistake is a ConfigError that names the key, such as "gateway.json: tunnels[1].profile".
 """
@@ -8,6 +8,7 @@ from binascii import unhexlify
 from micropython import const
 
 from branchline.app.json_text import JsonError, parse_json
+from branchline.app.settings import Config, Routing, Tunnel
 from branchline.wire.errors import ConfigError
 from branchline.wire.ip import parse_address, parse_prefix
 from branchline.wire.nearest import nearest
@@ -25,39 +26,6 @@ _MIN_SECRET = const(16)
 _MAX_SECRET = const(64)
 _LATER = "this version does not support it yet"
 _REQUIRED = object()
-
-
-class Config:
-    """The whole of gateway.json."""
-
-    def __init__(self):
-        self.name = ""
-        self.address = None  # 4 or 16 octets: this gateway's virtual address
-        self.lans = []  # of (interface, network octets, prefix length)
-        self.tunnels = []  # of Tunnel, at least one
-        self.routing = None  # Routing
-        self.log_level = "info"  # debug info warning error
-
-
-class Tunnel:
-    """One entry of `tunnels`."""
-
-    def __init__(self, name, profile, device):
-        self.name = name
-        self.profile = profile  # the file's name, relative to the folder
-        self.engine = "native"
-        self.device = device  # or None: as the profile says
-
-
-class Routing:
-    """`routing`: how Babel runs over the tunnels."""
-
-    def __init__(self):
-        self.hello_ms = 500
-        self.rtt = True
-        self.keys = []  # of (id, algorithm, secret octets)
-        self.announce = []  # of (network octets, prefix length)
-        self.accept = []  # the same
 
 
 def load_config(read_file):

@@ -69,7 +69,7 @@ class ControlChannel:
         """The KeyState that an authentic packet belongs to; a soft reset may make a new one."""
         session_id = packet[1:HEADER_SIZE]
         if self.remote_id is None:
-            if opcode != opcodes.HARD_RESET_SERVER_V2:
+            if opcode != opcodes.HARD_RESET_SERVER_V2 or packet[0] & 7:
                 raise ProtocolError("bad_session_id")
             self.remote_id = session_id
         elif session_id != self.remote_id:

@@ -38,10 +38,11 @@ class KeyState:
 
     open_channel() makes the TLS channel, which verifies the server; credentials() gives options,
     user, password and peer info of our key-method message; random(n) -> n random octets;
-    max_payload: octets of TLS data in one control packet.
+    max_payload: octets of TLS data in one control packet; wkc_size: those of the wrapped key,
+    which may have to go with the first one.
     """
 
-    def __init__(self, key_id, open_channel, credentials, random, max_payload):
+    def __init__(self, key_id, open_channel, credentials, random, max_payload, wkc_size):
         self.key_id = key_id
         self.state = RESET
         self.reliable = Reliable(_TIMEOUT_MS)
@@ -52,6 +53,7 @@ class KeyState:
         self._source = random(CLIENT_RANDOM_SIZE)
         self._server_random = None
         self._max_payload = max_payload
+        self._wkc_size = wkc_size
         self._plaintext = b""
         self._first_opcode = opcodes.CONTROL_V1
 
@@ -72,7 +74,7 @@ class KeyState:
         """Hands messages in order to TLS; message 0 is the peer's reset."""
         while (payload := self.reliable.next_in_order()) is not None:
             if self.channel is None:
-                if payload[:4] == _EARLY_FLAGS and payload[5] & _RESEND_WKC:
+                if payload[:4] == _EARLY_FLAGS and len(payload) > 5 and payload[5] & _RESEND_WKC:
                     self._first_opcode = opcodes.CONTROL_WKC_V1
                 self.channel = self._open_channel()
             else:
@@ -104,7 +106,10 @@ class KeyState:
     def flush(self, now):
         """Moves TLS output into the send window while there is room."""
         while self.channel and self.reliable.can_send():
-            data = self.channel.take(self._max_payload)
+            limit = self._max_payload
+            if self._first_opcode == opcodes.CONTROL_WKC_V1:
+                limit = max(1, limit - self._wkc_size)
+            data = self.channel.take(limit)
             if not data:
                 return
             self.reliable.send(self._first_opcode, data, now)

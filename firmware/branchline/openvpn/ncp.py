@@ -1,6 +1,15 @@
 """Negotiable crypto parameters: which data cipher both sides use (openvpn 2.6, NCP)."""
 
+from micropython import const
+
 from branchline.wire.errors import ConfigError, Unsupported
+
+_MAX_TEXT = const(200)
+
+
+def printable(octets):
+    """A server's text for the log: ASCII without control characters, cut at 200 octets."""
+    return "".join([chr(octet) if 32 <= octet < 127 else "?" for octet in octets[:_MAX_TEXT]])
 
 
 def usable_ciphers(profile, provider):
@@ -34,7 +43,7 @@ def agreed_cipher(profile, usable, pushed, server_options):
 
 
 def _cipher(server_options):
-    for option in str(server_options, "utf-8").split(","):
-        if option.startswith("cipher "):
-            return option[7:]
+    for option in server_options.split(b","):
+        if option.startswith(b"cipher "):
+            return printable(option[7:])
     return "none"

@@ -18,7 +18,7 @@ from branchline.openvpn.control import ControlChannel
 from branchline.openvpn.data import DataChannel
 from branchline.openvpn.key_state import GOT_KEY, KeyState
 from branchline.openvpn.keyring import KeyRing
-from branchline.openvpn.ncp import agreed_cipher, usable_ciphers
+from branchline.openvpn.ncp import agreed_cipher, printable, usable_ciphers
 from branchline.openvpn.packet import MAX_BODY_HEADER, SESSION_ID_SIZE
 from branchline.openvpn.peer_info import options_string, peer_info
 from branchline.openvpn.ping import (
@@ -60,7 +60,6 @@ _PUSH_REQUEST_MS = const(5000)
 _REKEY_RETRY_S = const(10)
 # Room for a ping or an exit notice.
 _SMALL = const(32)
-_MAX_TEXT = const(200)
 # The stock server's limit for AUTH_PENDING.
 _MAX_AUTH_PENDING_S = const(3600)
 COUNTERS = (
@@ -118,7 +117,7 @@ class Session:
         self._state = _IDLE
         self._now = self._started = 0
         self._deadline = self._second = self._push_due = None
-        self._key_age_s = self._rekey_in = 0
+        self._key_age_s = self._rekey_at_s = 0
         self._keepalive = None
         self._push_reply = PushReply()
         self._small = Slot(_SMALL)
@@ -133,6 +132,7 @@ class Session:
             self._about_us,
             self._env.random,
             self._profile.max_packet_size - self._wrap.overhead - MAX_BODY_HEADER,
+            len(self._profile.wkc or b""),
         )
 
     def _about_us(self):
@@ -341,7 +341,6 @@ class Session:
         )
         self._state = _UP
         self._second = self._now
-        self._rekey_in = self._profile.reneg_sec
         self._deadline = self._push_due = None
         self._events.append((UP, options))
 
@@ -372,8 +371,7 @@ class Session:
         control = self._control
         self.ring.add(self._data_channel(control.next))
         control.finish_rekey()
-        self._key_age_s = 0
-        self._rekey_in = self._profile.reneg_sec
+        self._key_age_s = self._rekey_at_s = 0
         self._deadline = None
         self._events.append((REKEYED, control.current.key_id))
 
@@ -382,7 +380,7 @@ class Session:
         self.counters.bump("rekey_failed")
         self._control.abandon_rekey()
         self._deadline = None
-        self._rekey_in = self._key_age_s + _REKEY_RETRY_S
+        self._rekey_at_s = self._key_age_s + _REKEY_RETRY_S
         profile = self._profile
         if profile.reneg_sec and self._key_age_s > profile.reneg_sec + profile.tran_window:
             self._down("rekey-failed", text)
@@ -390,10 +388,12 @@ class Session:
             self._events.append((INFO, "renegotiation failed: " + text))
 
     def _rekey_is_due(self):
-        data = self.ring.current
+        # The newest key: the ring may not seal with it yet.
+        data = self.ring.next or self.ring.current
         profile = self._profile
-        return (
-            (self._rekey_in and self._key_age_s >= self._rekey_in)
+        age = self._key_age_s
+        return age >= self._rekey_at_s and (
+            (profile.reneg_sec and age >= profile.reneg_sec)
             or data.needs_rekey
             or (profile.reneg_bytes and data.tx_octets + data.rx_octets >= profile.reneg_bytes)
             or (profile.reneg_pkts and data.tx_packets + data.rx_packets >= profile.reneg_pkts)
@@ -447,16 +447,13 @@ class Session:
             self._down("tls-error", str(error))
 
     def _down(self, reason, text):
-        """The one way into the final state."""
+        """The one way into the final state; what comes after it changes nothing."""
+        if self._state == _DOWN:
+            return
         self.needs_drain = True
         self._state = _DOWN
         self._deadline = self._push_due = self._second = None
         self._events.append((DOWN, (reason, text)))
-
-
-def printable(octets):
-    """A server's text for the log: ASCII without control characters, cut at 200 octets."""
-    return "".join([chr(octet) if 32 <= octet < 127 else "?" for octet in octets[:_MAX_TEXT]])
 
 
 _SILENCE = {

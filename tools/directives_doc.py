@@ -36,7 +36,7 @@ _LIMITS = {
     "remote-cert-tls": "`server` only",
     "route": "addresses only: host names are refused",
     "setenv": "`opt`, `UV_...`, `FORWARD_COMPATIBLE`, `REMOTE_RANDOM_HOSTNAME`; others ignored",
-    "tls-cert-profile": "`suiteb` is refused",
+    "tls-cert-profile": "`suiteb` is refused; with the others the TLS library's own rules hold",
     "tls-cipher": "suites by their IANA names; OpenSSL's words such as DEFAULT are ignored",
     "tls-version-max": "1.2 and 1.3",
     "tls-version-min": "what is below 1.2 counts as 1.2",

@@ -5,9 +5,8 @@ MICROPYTHON := .toolchain/bin/micropython
 # .frozen holds the interpreter's own modules, such as asyncio.
 MICROPYPATH := firmware:.frozen
 
-# The parts of `make test`, in order; a folder that has no tests yet has no part.
-SUITES := $(foreach suite,property interop,$(if $(wildcard host_tests/$(suite)/test_*.py),$(suite)))
-PARTS := lint unit unit-micropython $(SUITES)
+# The parts of `make test`, in order.
+PARTS := lint unit unit-micropython property interop
 
 # What viper functions are compiled for: the interpreter tells its own architecture, as the index
 # of a name in mpy-cross's list; 0 is one that has no viper.
@@ -17,7 +16,7 @@ MARCH = $(filter-out none,$(word $(shell $(MICROPYTHON) -c \
     'import sys; print((sys.implementation._mpy >> 10) + 1)'),$(ARCHITECTURES)))
 MPY := $(patsubst %.py,build/mpy/%.mpy,$(shell cd firmware && find branchline -name '*.py'))
 
-.PHONY: help setup demo test lint unit unit-micropython property interop compile bench lab run clean
+.PHONY: help setup demo test lint pki unit unit-micropython property interop compile bench lab run clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -42,17 +41,20 @@ test: setup  ## all the tests below, and a summary
 lint: setup  ## ruff over everything
 	@$(PYTHON) -m ruff check .
 
-unit: setup  ## the unit tests on CPython
+unit: setup pki  ## the unit tests on CPython
 	@$(PYTHON) -m pytest host_tests/unit
 
-unit-micropython: setup  ## the same unit tests on MicroPython
+unit-micropython: setup pki  ## the same unit tests on MicroPython
 	@MICROPYPATH=$(MICROPYPATH):host_tests/unit \
 	    $(MICROPYTHON) -X heapsize=16M host_tests/unit/run_micropython.py
 
-property: setup  ## generated and hostile input, with hypothesis
+pki: setup
+	@$(PYTHON) host_tests/unit/make_pki.py
+
+property: setup pki  ## generated and hostile input, with hypothesis
 	@$(PYTHON) -m pytest host_tests/property
 
-interop: setup  ## the gateway against stock peers, in network namespaces
+interop: setup compile  ## the gateway against stock peers, in network namespaces
 	@$(PYTHON) -m pytest host_tests/interop
 
 compile: setup $(MPY)  ## the firmware as .mpy files for this machine, in build/mpy/

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from branchline.crypto import crl, x509
-from branchline.crypto.der import date_text
+from branchline.wire.calendar import date_text
 from branchline.openvpn.verify import check_peer
 from branchline.wire.errors import ProtocolError, TlsError
 from host_tests.unit import make_pki

@@ -39,23 +39,44 @@ def _with(text):
 def test_a_full_file():
     c = _load(_FULL)
     assert (c.name, c.address, c.log_level) == ("lyon", unhex("0a64000b"), "debug")
-    assert c.lans == [("eth1", unhex("c0a80b00"), 24)]
+    lan = c.lans[0]
+    assert (lan.interface, lan.prefix, lan.plen) == ("eth1", unhex("c0a80b00"), 24)
+    assert not lan.babel
     assert [(t.name, t.profile, t.engine, t.device) for t in c.tunnels] == [
         ("paris", "paris.ovpn", "native", None),
         ("dublin", "dublin.ovpn", "native", "tun-dublin"),
     ]
     r = c.routing
     assert (r.hello_ms, r.rtt) == (400, False)
-    assert r.keys == [("k1", "hmac-sha256", unhex(_SECRET))]
+    none = (None, None)
+    assert r.keys == [("k1", "hmac-sha256", unhex(_SECRET), none, none)]
     assert r.announce == [(unhex("c0a80b00"), 24)]
-    assert r.accept == [(unhex("0a000000"), 8), (b"\xfd" + bytes(15), 8)]
+    assert r.accept == [
+        (unhex("0a000000"), 8, None, None, None),
+        (b"\xfd" + bytes(15), 8, None, None, None),
+    ]
+
+
+def test_accept_within_a_length_range_and_key_times():
+    r = _load(
+        _with(
+            '"routing": {"protocol": "babel", "stub": true, "max_routes": 100, "accept": [{'
+            '"prefix": "10.0.0.0/8", "shortest": 16, "longest": 24, "device": "tun0"}],'
+            ' "keys": [{"id": "k",'
+            ' "algorithm": "hmac-sha256", "secret": "' + _SECRET + '",'
+            ' "send": ["2026-11-23T00:00:00Z", null], "accept": [null, "2027-01-01T00:00:00Z"]}]}'
+        )
+    ).routing
+    assert (r.stub, r.max_routes) == (True, 100)
+    assert r.accept == [(unhex("0a000000"), 8, 16, 24, "tun0")]
+    assert r.keys[0][3:] == ((1795392000, None), (None, 1798761600))
 
 
 def test_the_least_file():
     c = _load(_tunnels(_PARIS))
     assert (c.address, c.lans, c.routing, c.log_level) == (None, [], None, "info")
     r = _load(_with('"routing": {"protocol": "babel"}')).routing
-    assert (r.hello_ms, r.rtt, r.keys, r.announce, r.accept) == (500, True, [], [], [])
+    assert (r.hello_ms, r.rtt, r.keys, r.announce, r.accept) == (500, True, [], None, [])
     assert _load(_with('"address": "fd00::1"')).address == b"\xfd" + bytes(14) + b"\1"
 
 

@@ -12,6 +12,7 @@ from branchline.hal.linux.signals import SIGINT, Signals
 from branchline.hal.linux.sysctl import forwarding_enabled
 from branchline.openvpn.session import Environment
 from branchline.openvpn.verify import check_peer
+from branchline.tunnel.engine import TUNNEL_UP
 from branchline.tunnel.manager import Manager
 from branchline.tunnel.native import NativeEngine
 from branchline.wire.errors import ConfigError
@@ -46,9 +47,18 @@ class Gateway:
             self._engine(tunnel, profiles[tunnel.name], provider, native, rank)
             for rank, tunnel in enumerate(config.tunnels)
         ]
-        self._manager = Manager(engines)
-        self._status = status(engines) if status else None
-        self._parts = [self._system, self._manager] + ([self._status] if status else [])
+        self._manager = Manager(engines, self._tunnel_changed)
+        self._routing = None
+        if config.routing:
+            # Babel takes a good part of a small heap: only who routes loads it.
+            from branchline.app.routing import Routing
+
+            self._routing = Routing(config, self._system, self._server_addresses)
+        self._devices = {}
+        snapshot = status(engines, self._routing) if status else None
+        self._parts = [
+            part for part in (self._system, self._manager, self._routing, snapshot) if part
+        ]
         self._stopping = False
 
     def _engine(self, tunnel, profile, provider, native, rank):
@@ -76,6 +86,8 @@ class Gateway:
         ticks = self._system.ticks
         manager = self._manager
         try:
+            if self._routing:
+                self._routing.start(ticks())
             manager.start(ticks())
             while not self._stopping and not manager.finished():
                 now = ticks()
@@ -86,10 +98,28 @@ class Gateway:
                 for part in self._parts:
                     part.handle_timer(now)
         finally:
+            if self._routing:
+                self._routing.stop(ticks())
             manager.stop(ticks())
             self._system.poller.unregister(signals)
             signals.close()
         return self._stopping
+
+    def _server_addresses(self):
+        known = [engine.server_address for engine in self._manager.engines]
+        return [address for address in known if address]
+
+    def _tunnel_changed(self, engine, kind, detail):
+        """Routing speaks over a tunnel as long as it is up."""
+        if not self._routing:
+            return
+        now = self._system.ticks()
+        device = self._devices.pop(engine.name, None)
+        if device:
+            self._routing.tunnel_down(device, now)
+        if kind == TUNNEL_UP:
+            self._devices[engine.name] = detail
+            self._routing.tunnel_up(detail, engine.plan.addresses, engine.plan.mtu, now)
 
     def _signal(self, signals):
         number = signals.read()

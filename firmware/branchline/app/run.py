@@ -76,7 +76,7 @@ def _run(config, profiles):
             config,
             profiles,
             log,
-            (lambda engines: StatusFile(status_path, config.name, engines))
+            (lambda engines, routing: StatusFile(status_path, config.name, engines, routing))
             if status_path
             else None,
             names and names.split(","),

@@ -10,10 +10,20 @@ class Config:
     def __init__(self):
         self.name = ""
         self.address = None  # 4 or 16 octets: this gateway's virtual address
-        self.lans = []  # of (interface, network octets, prefix length)
+        self.lans = []  # of Lan
         self.tunnels = []  # of Tunnel, at least one
         self.routing = None  # Routing
         self.log_level = "info"  # debug info warning error
+
+
+class Lan:
+    """One entry of `lans`."""
+
+    def __init__(self, interface, prefix, plen, babel):
+        self.interface = interface
+        self.prefix = prefix  # 4 or 16 octets
+        self.plen = plen
+        self.babel = babel  # whether Babel runs there, too
 
 
 class Tunnel:
@@ -32,6 +42,10 @@ class Routing:
     def __init__(self):
         self.hello_ms = 500
         self.rtt = True
-        self.keys = []  # of (id, algorithm, secret octets)
-        self.announce = []  # of (network octets, prefix length)
-        self.accept = []  # the same
+        self.stub = False  # announces its own prefixes and relays nothing
+        self.max_routes = 1024  # prefixes
+        self.max_neighbours = 128
+        # of (id, algorithm, secret octets, send, accept), the last two (from, until) or None each
+        self.keys = []
+        self.announce = None  # of (network octets, prefix length); None: address and lans
+        self.accept = []  # of (network octets, prefix length, shortest, longest, device)

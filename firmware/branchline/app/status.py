@@ -11,12 +11,13 @@ _PERIOD_MS = const(1000)
 
 
 class StatusFile:
-    """Writes {"name", "tunnels": [engine.status()]} to path."""
+    """Writes {"name", "tunnels": [engine.status()], "routing": routing.status()} to path."""
 
-    def __init__(self, path, name, engines):
+    def __init__(self, path, name, engines, routing=None):
         self._path = path
         self._name = name
         self._engines = engines
+        self._routing = routing
         self._due = None
 
     def next_timer(self):
@@ -32,6 +33,8 @@ class StatusFile:
             "name": self._name,
             "tunnels": [engine.status() for engine in self._engines],
         }
+        if self._routing:
+            snapshot["routing"] = self._routing.status()
         temporary = self._path + ".new"
         with open(temporary, "w") as file:
             file.write(json.dumps(snapshot))

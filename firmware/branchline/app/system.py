@@ -1,8 +1,11 @@
 """What the operating system offers to the tunnels: the one bundle that app hands to them."""
 
-from branchline.hal.linux.clock import ticks, unix_time
+from branchline.hal.linux.babel_socket import BabelSocket
+from branchline.hal.linux.clock import ticks, ticks_us, unix_time
 from branchline.hal.linux.entropy import random_octets
 from branchline.hal.linux.interface import Interface
+from branchline.hal.linux.kernel_routes import KernelRoutes
+from branchline.hal.linux.link_local import link_local
 from branchline.hal.linux.netlink import Netlink
 from branchline.hal.linux.poller import Poller
 from branchline.hal.linux.resolver import Resolver
@@ -25,8 +28,10 @@ class System:
         self.unix_time = unix_time
         self.random = random_octets
         self.open_tun = open_tun
+        self.ticks_us = ticks_us
         self._resolver = Resolver(self.poller)
         self._netlink = Netlink()
+        self.kernel_routes = KernelRoutes(self._netlink)
 
     def resolve(self, host, family, now):
         """A query for the addresses of host; family 4, 6 or 0 for both."""
@@ -35,6 +40,19 @@ class System:
     def make_interface(self, device):
         """The Interface of a device that was just made."""
         return Interface(self._netlink, device)
+
+    def open_babel(self, device, link_local):
+        """A BabelSocket on a device with that address (16 octets)."""
+        return BabelSocket(device, link_local)
+
+    def link_addresses(self, device, prefix):
+        """(link-local address 16 octets, own IPv4 address towards prefix or None) of a device,
+        or None while it has no usable link-local address."""
+        local = link_local(device)
+        if local is None:
+            return None
+        route = self._netlink.lookup(prefix) if len(prefix) == 4 else None
+        return local, route.source if route else None
 
     def open_udp(self, address, port, profile):
         """A UDP transport as the profile wants it."""

@@ -5,6 +5,7 @@ Everything reads from a wire.cursor.Reader and raises ProtocolError for what DER
 
 from micropython import const
 
+from branchline.wire.calendar import unix_time
 from branchline.wire.cursor import Reader
 from branchline.wire.errors import ProtocolError
 
@@ -20,7 +21,6 @@ SET = const(0x31)
 
 _MAX_LENGTH_OCTETS = const(3)
 _MAX_ARC_OCTETS = const(5)
-_EPOCH_DAY = const(719468)  # days from 0000-03-01 to 1970-01-01
 
 
 def element(reader):
@@ -122,30 +122,9 @@ def time(reader):
     ]
     if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 61):
         raise ProtocolError("DER: bad time")
-    return ((_days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
+    return unix_time(year, month, day, hour, minute, second)
 
 
 def optional_time(reader):
     """time(reader) if a time is next; otherwise None, and nothing is read."""
     return time(reader) if _next_is(reader, (UTC_TIME, GENERALIZED_TIME)) else None
-
-
-def _days(year, month, day):
-    """Days from 1970-01-01, of a Gregorian date; years start in March, so leap days come last."""
-    if month < 3:
-        year -= 1
-        month += 12
-    year_days = 365 * year + year // 4 - year // 100 + year // 400
-    return year_days + (153 * (month - 3) + 2) // 5 + day - 1 - _EPOCH_DAY
-
-
-def date_text(unix_time):
-    """The date of a Unix time, such as "2026-01-31"."""
-    days = unix_time // 86400 + _EPOCH_DAY
-    era, day = days // 146097, days % 146097
-    years = (day - day // 1460 + day // 36524 - day // 146096) // 365
-    day -= 365 * years + years // 4 - years // 100
-    month = (5 * day + 2) // 153
-    day -= (153 * month + 2) // 5 - 1
-    year = years + 400 * era + (month >= 10)
-    return "{:04d}-{:02d}-{:02d}".format(year, month + 3 if month < 10 else month - 9, day)

@@ -97,6 +97,7 @@ class Session:
         self.wire_offset = HEADROOM - DataChannel.DEFAULT_OVERHEAD
         self.options = None
         self.tls_cipher = ""
+        self.push_notes = ()  # (pushed option, why it is not used)
         self.rtt_ms = None
         # True when next_datagram() or next_event() may have something.
         self.needs_drain = False
@@ -288,8 +289,7 @@ class Session:
         if self._state == _CONNECTING and self._push_reply.add(message):
             pull = Pull(self._profile)
             options = pull.apply(self._push_reply.options)
-            for name, reason in pull.notes:
-                self._events.append((INFO, "pushed option not used: " + name + ": " + reason))
+            self.push_notes = pull.notes
             self._come_up(options)
 
     def _on_auth_failed(self, detail):

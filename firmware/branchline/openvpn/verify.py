@@ -11,8 +11,8 @@ and the TLS library's "not yet valid" then means that the clock was never set.
 """
 
 from branchline.crypto import crl
-from branchline.crypto.der import date_text
 from branchline.crypto.x509 import Certificate
+from branchline.wire.calendar import date_text
 from branchline.wire.errors import ProtocolError, TlsError
 
 

@@ -94,6 +94,16 @@ class NativeEngine:
         """The next (kind, detail) of tunnel.engine, or None."""
         return self._events.pop(0) if self._events else None
 
+    @property
+    def server_address(self):
+        """The octets of the server's address, or None while it is not known."""
+        return self._remotes.address()
+
+    @property
+    def plan(self):
+        """What the device was given (tunnel.plan.Plan) when the tunnel last came up."""
+        return self._plan
+
     def status(self):
         """A dict of JSON values: what `status.json` shows of this tunnel."""
         session = self._session or self._last_session
@@ -244,6 +254,8 @@ class NativeEngine:
         self._set(UP)
         for note in notes:
             self._log("warning", "device", note)
+        for name, reason in self._session.push_notes:
+            self._log("debug", "pushed", name + ": " + reason)
         self._log("info", "up", self._up_text(device))
         self._events.append((TUNNEL_UP, device.name))
 
@@ -346,7 +358,9 @@ class NativeEngine:
         remote = self._remotes.current()
         address = self._remotes.address()
         where = format_address(address) if address else remote.host
-        return "%s port %d %s" % (where, remote.port, "tcp" if remote.is_tcp() else "udp")
+        if ":" in where:
+            where = "[" + where + "]"
+        return "%s:%d/%s" % (where, remote.port, "tcp" if remote.is_tcp() else "udp")
 
     def _set(self, state):
         self.state = state

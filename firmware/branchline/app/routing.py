@@ -1,0 +1,275 @@
+"""Babel in the gateway: the agent's links, sockets and clock, and its routes in the kernel."""
+
+import hashlib
+
+from micropython import const
+
+from branchline.babel.agent import Agent
+from branchline.babel.filters import Policy, Rule
+from branchline.babel.interface import Interface
+from branchline.babel.mac import Key, Keyring
+from branchline.babel.prefix import prefix_text
+from branchline.babel.tlv import INFINITY
+from branchline.wire.ip import format_address, format_prefix
+from branchline.wire.ticks import earliest, ticks_add, ticks_diff
+
+# Packets read from one socket before others have their turn.
+_BATCH = const(16)
+_BUFFER = const(1500)
+_CHECK_MS = const(1000)
+_LINK_LOCAL = b"\xfe\x80\0\0\0\0\0\0"
+
+
+class Routing:
+    """config: app.config.Config with `routing`; system: app.system.System; servers(): the
+    addresses (octets) of all tunnels' servers, which no route may lead away."""
+
+    def __init__(self, config, system, servers):
+        routing = config.routing
+        self._config = config
+        self._system = system
+        self._servers = servers
+        self._kernel = system.kernel_routes
+        self._sockets = {}
+        self._lans = [lan for lan in config.lans if lan.babel]
+        self._keyring = Keyring([Key(*key) for key in routing.keys]) if routing.keys else None
+        self._check_due = None
+        self._buf = bytearray(_BUFFER)
+        self._policy = Policy([Rule(*rule) for rule in routing.accept])
+        self._router_id = _router_id(config)
+        self.agent = Agent(
+            self._router_id,
+            system.random,
+            lambda text: self._log("info", "agent", text),
+            self._policy,
+            routing.stub,
+            # Rises with every restart, so that neighbours find what we announce feasible.
+            system.unix_time() >> 2 & 0xFFFF,
+            max_neighbours=routing.max_neighbours,
+            max_prefixes=routing.max_routes,
+            max_routes=4 * routing.max_routes,
+            max_sources=2 * routing.max_routes,
+        )
+
+    def start(self, now):
+        """Clears what a crash left, takes the static address, announces what is ours."""
+        left = self._kernel.sweep()
+        if left:
+            self._log("warning", "sweep", "removed %d routes of an earlier run" % left)
+        if self._config.address:
+            self._kernel.hold_address(self._config.address)
+        for prefix, plen in self._own_prefixes():
+            self.agent.announce(prefix, plen, now)
+        self._check_due = now
+        self._log("info", "start", "router-id " + self._router_id.hex())
+
+    def _own_prefixes(self):
+        config = self._config
+        own = [(config.address, len(config.address) * 8)] if config.address else []
+        announced = config.routing.announce
+        if announced is None:
+            announced = [(lan.prefix, lan.plen) for lan in config.lans]
+        return own + announced
+
+    # ---- links ----
+
+    def tunnel_up(self, device, addresses, mtu, now):
+        """A tunnel came up: speak over its device. addresses: (octets, plen, peer) it has."""
+        local = [octets for octets, _, _ in addresses if len(octets) == 16 and _is_local(octets)]
+        ipv4 = [octets for octets, _, _ in addresses if len(octets) == 4]
+        if not local:
+            local = [_LINK_LOCAL + self._router_id]
+            self._kernel.add_address(device, local[0], 64)
+            self._log(
+                "warning",
+                "link",
+                device + ": the hub pushes no ifconfig-ipv6 fe80::.../64, so it may drop what"
+                " Babel sends from " + format_address(local[0]),
+            )
+        self._open(device, local[0], ipv4[0] if ipv4 else None, mtu, False, now)
+
+    def _open(self, device, link_local, ipv4, mtu, split_horizon, now):
+        routing = self._config.routing
+        try:
+            socket = self._system.open_babel(device, link_local)
+        except OSError as error:
+            self._log("warning", "link", device + ": " + str(error.args[-1]))
+            return False
+        self._sockets[device] = socket
+        for half in socket.halves:
+            self._system.poller.register(half, self._reader(device, half))
+        self.agent.add_interface(
+            Interface(
+                device,
+                link_local,
+                ipv4,
+                v4_via_v6=ipv4 is None,
+                hello_ms=routing.hello_ms,
+                split_horizon=split_horizon,
+                keyring=self._keyring,
+                mtu=min(mtu, _BUFFER),
+                rtt=routing.rtt,
+            )
+        )
+        self.agent.interface_up(device, now)
+        self._drain(now)
+        return True
+
+    def tunnel_down(self, device, now):
+        """A tunnel's device goes away."""
+        socket = self._sockets.pop(device, None)
+        if socket:
+            self.agent.remove_interface(device, now)
+            for half in socket.halves:
+                self._system.poller.unregister(half)
+            socket.close()
+            self._drain(now)
+
+    def _reader(self, device, half):
+        """The poller's handler of one half of a BabelSocket."""
+        system = self._system
+        buf = self._buf
+
+        def read(readable, writable):
+            now = system.ticks()
+            for _ in range(_BATCH):
+                packet = half.receive(buf)
+                if packet is None:
+                    break
+                n, source = packet
+                self.agent.receive_datagram(
+                    device, source, half.address, buf, n, now, system.ticks_us()
+                )
+            self._drain(now)
+
+        return read
+
+    # ---- time, packets and routes out ----
+
+    def next_timer(self):
+        """The tick of the earliest deadline, or None."""
+        return earliest(self._check_due, self.agent.next_timer())
+
+    def handle_timer(self, now):
+        """Time has passed."""
+        if self._check_due is not None and ticks_diff(now, self._check_due) >= 0:
+            self._check_due = ticks_add(now, _CHECK_MS)
+            self._check(now)
+        self.agent.handle_timer(now)
+        self._drain(now)
+
+    def _check(self, now):
+        """Keys change with the time of day, servers with names, LANs come up late."""
+        if self._keyring:
+            self._keyring.set_clock(self._system.unix_time())
+        self._policy.protected = self._servers()
+        for lan in list(self._lans):
+            found = self._system.link_addresses(lan.interface, lan.prefix)
+            if found and self._open(lan.interface, found[0], found[1], _BUFFER, True, now):
+                self._lans.remove(lan)
+
+    def _drain(self, now):
+        agent = self.agent
+        buf = self._buf
+        while n := agent.next_datagram(buf, self._system.ticks_us()):
+            socket = self._sockets.get(agent.out_interface)
+            if socket:
+                socket.send(buf, n, agent.out_destination)
+        while event := agent.next_event():
+            try:
+                getattr(self, "_" + event[0])(*event[1:])
+            except OSError as error:
+                self._log("warning", "kernel", str(error.args[-1]))
+
+    def _install(self, prefix, plen, next_hop, device, metric):
+        self._kernel.install(prefix, plen, next_hop, device)
+        where = "%s via %s dev %s metric %d" % (
+            format_prefix(prefix, plen),
+            format_address(next_hop),
+            device,
+            metric,
+        )
+        self._log("info", "route", where)
+
+    def _unreachable(self, prefix, plen):
+        self._kernel.unreachable(prefix, plen)
+        self._log("info", "route", format_prefix(prefix, plen) + " unreachable")
+
+    def _remove(self, prefix, plen):
+        self._kernel.remove(prefix, plen)
+        self._log("info", "route", format_prefix(prefix, plen) + " removed")
+
+    def _neighbour_up(self, device, address):
+        self._log("info", "neighbour", format_address(address) + " dev " + device + " up")
+
+    def _neighbour_down(self, device, address):
+        self._log("info", "neighbour", format_address(address) + " dev " + device + " down")
+
+    def _refused(self, prefix, plen, device, address, reason):
+        self._log(
+            "warning",
+            "refused",
+            "%s from %s dev %s: %s"
+            % (format_prefix(prefix, plen), format_address(address), device, reason),
+        )
+
+    def _conflict(self, prefix, plen, router_id):
+        ours = router_id == self._router_id
+        who = "another gateway with our router-id" if ours else "router-id " + router_id.hex()
+        self._log("warning", "conflict", format_prefix(prefix, plen) + " also comes from " + who)
+
+    # ---- the end ----
+
+    def stop(self, now):
+        """Retracts what is ours while the tunnels still stand, then clears the kernel."""
+        for prefix, plen in self._own_prefixes():
+            self.agent.withdraw(prefix, plen, now)
+        self._drain(now)
+        for device in list(self._sockets):
+            self.tunnel_down(device, now)
+        for text in self._kernel.undo():
+            self._log("warning", "kernel", text)
+
+    def status(self):
+        """A dict of JSON values: neighbours, routes and counters."""
+        return {
+            "router_id": self._router_id.hex(),
+            "neighbours": [
+                {
+                    "address": format_address(neighbour.address),
+                    "device": neighbour.interface.name,
+                    "txcost": neighbour.txcost,
+                    "cost": neighbour.cost,
+                    "rtt_ms": neighbour.rtt.rtt_us / 1000
+                    if neighbour.rtt and neighbour.rtt.rtt_us is not None
+                    else None,
+                }
+                for neighbour in self.agent.neighbours()
+            ],
+            "routes": [
+                {
+                    "prefix": prefix_text(key),
+                    "via": format_address(next_hop),
+                    "device": device,
+                    "metric": metric,
+                    "router_id": router_id.hex(),
+                }
+                for key, next_hop, device, metric, router_id, _, selected in self.agent.routes()
+                if selected and metric < INFINITY
+            ],
+            "counters": self.agent.counters.nonzero(),
+        }
+
+    def _log(self, level, event, text):
+        self._system.log(level, "babel", event, text)
+
+
+def _is_local(address):
+    return address[0] == 0xFE and address[1] & 0xC0 == 0x80
+
+
+def _router_id(config):
+    """8 octets that are the same after every restart: of the static address, else the name."""
+    if config.address:
+        return (bytes(7) + b"\x01" + config.address)[-8:]
+    return hashlib.sha256(config.name.encode()).digest()[:8]

@@ -1,0 +1,84 @@
+"""The object `routing` of gateway.json: how Babel runs over the tunnels."""
+
+from binascii import unhexlify
+
+from micropython import const
+
+from branchline.app.json_object import MAX_DEVICE, JsonObject, fail, parsed, prefix
+from branchline.app.settings import Routing
+from branchline.wire.calendar import parse_time
+
+_MAX_ITEMS = const(64)
+_MAX_KEYS = const(8)
+_MIN_HELLO_MS = const(20)
+_MAX_HELLO_MS = const(655350)  # RFC 8966 4.6.5: 16 bits of centiseconds
+_MIN_SECRET = const(16)
+_MAX_SECRET = const(64)
+_KEYS = (
+    "protocol",
+    "hello_ms",
+    "rtt",
+    "stub",
+    "max_routes",
+    "max_neighbours",
+    "keys",
+    "announce",
+    "accept",
+)
+
+
+def read_routing(item):
+    """The Routing of a JsonObject. Raises ConfigError."""
+    item.allow(*_KEYS)
+    item.choice("protocol", ("babel",))
+    routing = Routing()
+    routing.hello_ms = item.number("hello_ms", routing.hello_ms, _MIN_HELLO_MS, _MAX_HELLO_MS)
+    routing.rtt = item.flag("rtt", True)
+    routing.stub = item.flag("stub", False)
+    routing.max_routes = item.number("max_routes", routing.max_routes, 8, 16384)
+    routing.max_neighbours = item.number("max_neighbours", routing.max_neighbours, 1, 1024)
+    routing.keys = [_key(JsonObject(value, at)) for at, value in item.items("keys", _MAX_KEYS)]
+    if item.has("announce"):
+        routing.announce = [prefix(value, at) for at, value in item.items("announce", _MAX_ITEMS)]
+    routing.accept = [_accept(value, at) for at, value in item.items("accept", _MAX_ITEMS)]
+    identities = [key[0] for key in routing.keys]
+    if len(set(identities)) != len(identities):
+        fail(item.at("keys"), "two keys have the same id", "ids must differ")
+    return routing
+
+
+def _accept(value, where):
+    """A prefix in text form, or an object that says more of what is accepted within it."""
+    if not isinstance(value, dict):
+        return prefix(value, where) + (None, None, None)
+    item = JsonObject(value, where)
+    item.allow("prefix", "shortest", "longest", "device")
+    network, plen = prefix(item.text("prefix"), item.at("prefix"))
+    bits = len(network) * 8
+    shortest = item.number("shortest", plen, plen, bits)
+    longest = item.number("longest", bits, shortest, bits)
+    return network, plen, shortest, longest, item.word("device", None, MAX_DEVICE)
+
+
+def _key(item):
+    item.allow("id", "algorithm", "secret", "send", "accept")
+    identity = item.word("id")
+    algorithm = item.choice("algorithm", ("hmac-sha256",))
+    try:
+        secret = unhexlify(item.text("secret", longest=2 * _MAX_SECRET))
+    except (ValueError, TypeError):
+        fail(item.at("secret"), "is not hexadecimal", "make one: openssl rand -hex 32")
+    if len(secret) < _MIN_SECRET:
+        fail(item.at("secret"), "has less than 16 octets", "make one: openssl rand -hex 32")
+    return identity, algorithm, secret, _times(item, "send"), _times(item, "accept")
+
+
+def _times(item, key):
+    """(from, until) of a key's use in Unix seconds, None where the file says null or nothing."""
+    times = [
+        None if value is None else parsed(parse_time, str(value), where)
+        for where, value in item.items(key, 2, [None, None])
+    ]
+    if len(times) != 2:
+        fail(item.at(key), "must hold two times, from and until", "null leaves one open")
+    return tuple(times)

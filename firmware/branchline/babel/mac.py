@@ -129,9 +129,10 @@ class Signer:
         self._pc += 1
         return bytes((PC, 4 + _INDEX_SIZE)) + self._pc.to_bytes(4, "big") + self._index
 
-    def trailer(self, source, destination, packet):
-        """The trailer of a finished packet (memoryview): a MAC for each key."""
-        message = pseudo_header(source, destination) + bytes(packet)
+    def trailer(self, header, packet):
+        """The trailer of a finished packet (memoryview), a MAC for each key; header: the
+        pseudo-header."""
+        message = header + bytes(packet)
         out = b""
         for key in self.keyring.sending:
             mac = key.mac(message)

@@ -10,7 +10,7 @@ from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 _HISTORY = const(0xFFFF)
 # The history starts as if one Hello had come before the first: the first one makes the link
 # usable, and one lost at the start does not undo it.
-_FRESH = const(0x4000)
+_FRESH = const(0x8000)
 _LAST_J = const(0xE000)
 _K = const(2)
 # A sender whose seqno is further off than this has restarted (A.1).

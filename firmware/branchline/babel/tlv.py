@@ -45,7 +45,8 @@ _LINK_LOCAL = b"\xfe\x80\x00\x00\x00\x00\x00\x00"
 
 
 def body_end(buf, n):
-    """Checks the header of the packet buf[:n]; the offset behind its body. Raises ProtocolError."""
+    """Checks the header of the packet buf[:n]; answers the offset behind its body. Raises
+    ProtocolError."""
     r = Reader(buf, 0, n)
     if r.u8() != MAGIC or r.u8() != VERSION:
         raise ProtocolError("not Babel version 2")
@@ -56,7 +57,7 @@ def body_end(buf, n):
 
 
 def tlvs(buf, start, end):
-    """Yields (type, Reader of the value) for each TLV or sub-TLV but Pad1. Raises ProtocolError."""
+    """Yields (type, Reader of the value) for each TLV but Pad1. Raises ProtocolError."""
     r = Reader(buf, start, end)
     while r.remaining():
         kind = r.u8()
@@ -208,7 +209,8 @@ class Parser:
         if flags & FLAG_PREFIX:
             self._defaults[ae] = prefix
         if flags & FLAG_ROUTER_ID:
-            self._router_id = (bytes(8) + prefix)[-8:]
+            router_id = (bytes(8) + prefix)[-8:]
+            self._router_id = None if router_id == bytes(8) else router_id
         return key
 
     def _route_request(self, r):

@@ -6,6 +6,8 @@ that a run is the same every time and on every interpreter.
 
 import sys
 
+from openvpn_server import Server, pem, server_wrap
+
 from branchline.crypto.aead import Providers
 from branchline.crypto.pure import Pure
 from branchline.crypto.x509 import hostname
@@ -14,7 +16,6 @@ from branchline.openvpn.options import TunnelOptions
 from branchline.openvpn.profile import Profile
 from branchline.wire.slot import HEADROOM, Slot
 from branchline.wire.ticks import ticks_add, ticks_diff
-from openvpn_server import Server, pem, server_wrap
 
 if sys.implementation.name == "micropython":
     from branchline.hal.linux import mbedtls
@@ -31,6 +32,7 @@ UNIX_TIME = 1_800_000_000
 STATIC_KEY = bytes([(i * 167 + 13) & 255 for i in range(256)])
 WKC = bytes([(i * 31 + 7) & 255 for i in range(290)])
 PUSH = b"PUSH_REPLY,ifconfig 10.8.0.2 255.255.255.0,topology subnet,peer-id 5,cipher AES-128-CBC"
+PUSH_GCM = PUSH.replace(b"CBC", b"GCM")
 _DELAY = 10
 _MAX_STEPS = 200_000
 
@@ -123,7 +125,8 @@ class Link:
             self.checked.append,
         )
         options = TunnelOptions()
-        options.cipher, options.peer_id = "AES-128-CBC", 5
+        options.cipher = profile.data_ciphers[0]
+        options.peer_id = 5
         wrap = server_wrap(
             profile.tls_wrap,
             profile.tls_key,

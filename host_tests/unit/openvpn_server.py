@@ -149,8 +149,8 @@ class _Negotiation:
 
 class Server:
     """wrap: see server_wrap; options: TunnelOptions of the data channel, with its cipher and
-    peer id; push: the messages that answer PUSH_REQUEST; auth: the digest; wkc: the client's wrapped
-    key."""
+    peer id; push: the messages that answer PUSH_REQUEST; auth: the data channel's digest; wkc: the
+    client's wrapped key."""
 
     def __init__(self, wrap, provider, random, options, push, auth, wkc=b""):
         self.local_id = random(SESSION_ID_SIZE)
@@ -173,7 +173,7 @@ class Server:
         self._options = options
         self._wkc = wkc
         self._auth = auth
-        self._negotiations = {}
+        self.negotiations = {}
         self._channels = {}
         self._slot = Slot(_CAPACITY)
 
@@ -213,18 +213,18 @@ class Server:
         if opcode in _RESETS and self.remote_id is None:
             self.remote_id = packet[1:HEADER_SIZE]
             self._open(0, opcodes.HARD_RESET_SERVER_V2, now)
-            self.current = self._negotiations[0]
+            self.current = self.negotiations[0]
         if packet[1:HEADER_SIZE] != self.remote_id:
             return None
-        if opcode == opcodes.SOFT_RESET_V1 and key_id not in self._negotiations:
+        if opcode == opcodes.SOFT_RESET_V1 and key_id not in self.negotiations:
             if self.ignored_rekeys:
                 self.ignored_rekeys -= 1
                 return None
             self._open(key_id, opcodes.SOFT_RESET_V1, now)
-        return self._negotiations.get(key_id)
+        return self.negotiations.get(key_id)
 
     def _open(self, key_id, reset, now):
-        self._negotiations[key_id] = _Negotiation(key_id, reset, now)
+        self.negotiations[key_id] = _Negotiation(key_id, reset, now)
 
     def _read(self, negotiation, now):
         if negotiation.info is None:
@@ -262,9 +262,9 @@ class Server:
         if self.data is None:
             self.data = data
         # At most the last two keys are kept, as on the client.
-        for key_id in list(self._negotiations):
+        for key_id in list(self.negotiations):
             if key_id not in (negotiation.key_id, self.current.key_id):
-                del self._negotiations[key_id]
+                del self.negotiations[key_id]
         self.current = negotiation
 
     def say(self, message, now):
@@ -273,12 +273,14 @@ class Server:
         self.current.flush(now)
 
     def rekey(self, now):
-        """Sends a soft reset."""
-        self._open(self.current.key_id % 7 + 1, opcodes.SOFT_RESET_V1, now)
+        """Sends a soft reset, unless the client has sent one."""
+        key_id = self.current.key_id % 7 + 1
+        if key_id not in self.negotiations:
+            self._open(key_id, opcodes.SOFT_RESET_V1, now)
 
     def next_packet(self, now):
         """The next packet of the control channel, or None."""
-        for negotiation in list(self._negotiations.values()):
+        for negotiation in list(self.negotiations.values()):
             reliable = negotiation.reliable
             due = reliable.next_due(now)
             if due and due[0] == opcodes.HARD_RESET_SERVER_V2:
@@ -294,7 +296,7 @@ class Server:
 
     def next_timer(self):
         """The tick at which a packet is due, or None."""
-        return earliest(*[n.reliable.next_timer() for n in self._negotiations.values()])
+        return earliest(*[n.reliable.next_timer() for n in self.negotiations.values()])
 
     def forge(self, opcode, body=b"\0\0\0\0\0", session_id=None, key_id=0):
         """A packet as this server would wrap it."""

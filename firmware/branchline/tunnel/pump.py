@@ -32,12 +32,19 @@ class Pump:
         self._control_body = self._control[transport.prefix :]
         self._clamp = None
         self._paused = False
+        # Looking up a method as a value allocates, so the packet path finds these ready.
+        self._read = transport.readinto
+        self._write = transport.write
+        self._receive = session.receive
+        self._read_device = self._write_device = None
         poller.register(transport, self._on_transport)
 
     def attach(self, device, clamp):
         """The tunnel is up; clamp: an openvpn.mss.MssClamp, or None."""
         self.device = device
         self._clamp = clamp and clamp.apply
+        self._read_device = device.readinto
+        self._write_device = device.write
         self._poller.register(device, self._on_device)
 
     def detach(self):
@@ -59,38 +66,38 @@ class Pump:
     def _read_transport(self, now):
         slot = self._received
         session = self._session
-        read = self.transport.readinto
-        receive = session.receive
+        read = self._read
+        receive = self._receive
         for _ in range(_BATCH):
             n = read(slot.at(session.wire_offset))
             if n is None:
                 return
             n = receive(slot, n, now)
-            device = self.device
-            if n and device:
+            if n and self.device:
                 clamp = self._clamp
                 if clamp:
                     clamp(slot.buf, HEADROOM, n)
-                device.write(slot.at(HEADROOM), n)
+                self._write_device(slot.at(HEADROOM), n)
 
     def _on_device(self, readable, writable):
         slot = self._sent
         packet = slot.at(HEADROOM)
-        transport = self.transport
-        read = self.device.readinto
-        write = transport.write
+        read = self._read_device
+        write = self._write
         seal = self._session.ring.seal
-        wire = slot.at(self._session.wire_offset - transport.prefix)
+        wire = slot.at(self._session.wire_offset - self.transport.prefix)
         clamp = self._clamp
         for _ in range(_BATCH):
             n = read(packet)
             if n is None:
-                return
+                break
             if clamp:
                 clamp(slot.buf, HEADROOM, n)
             n = seal(slot, n)
             if n and write(wire, n) is None and self._pause():
                 return
+        # The last packet may have been taken in part.
+        self._pause()
 
     def _pause(self):
         """The transport takes no more: leave packets in the device until it does (TCP only)."""
@@ -114,6 +121,6 @@ class Pump:
         session = self._session
         session.needs_drain = False
         while n := session.next_datagram(self._control_body):
-            if self.transport.write(self._control, n) is None and self._pause():
-                break
+            self._write(self._control, n)
+        self._pause()
         self._drained(now)

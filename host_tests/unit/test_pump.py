@@ -91,11 +91,15 @@ class Stream(End):
         return not self.blocked
 
 
+def _broken(error, now):
+    raise error
+
+
 def _joined(transport, clamp=None, **settings):
     """(pump, poller, device, link) of a session that is up."""
     link = Link(**settings).come_up()
     poller = Poller()
-    pump = Pump(link.session, transport, poller, CAPACITY, link.now, lambda now: None)
+    pump = Pump(link.session, transport, poller, CAPACITY, link.now, lambda now: None, _broken)
     device = End()
     pump.attach(device, clamp)
     return pump, poller, device, link
@@ -185,7 +189,7 @@ def test_the_sessions_own_datagrams_and_events():
     poller = Poller()
     transport = End()
     told = []
-    pump = Pump(link.session, transport, poller, CAPACITY, link.now, told.append)
+    pump = Pump(link.session, transport, poller, CAPACITY, link.now, told.append, _broken)
     link.session.handle_timer(link.now())
     link.session._control.current.reliable.send(4, b"x", link.now())
     pump.drain(link.now())

@@ -3,19 +3,15 @@
 from branchline import BUILD_TIME
 from branchline.app.system import System
 from branchline.crypto.aead import Providers
-from branchline.crypto.pure import Pure
-from branchline.crypto.x509 import hostname
 from branchline.hal.linux import mbedtls
-from branchline.hal.linux.gnutls import Gnutls
-from branchline.hal.linux.libcrypto import Libcrypto
 from branchline.hal.linux.signals import SIGINT, Signals
 from branchline.hal.linux.sysctl import forwarding_enabled
 from branchline.openvpn.session import Environment
-from branchline.openvpn.verify import check_peer
 from branchline.tunnel.engine import TUNNEL_UP
 from branchline.tunnel.manager import Manager
 from branchline.tunnel.native import NativeEngine
 from branchline.wire.errors import ConfigError
+from branchline.wire.overlay import Overlay
 from branchline.wire.ticks import earliest, ticks_diff
 
 try:
@@ -23,8 +19,36 @@ try:
 except ImportError:
     from branchline.hal.tls_cpython import TlsContext
 
-# Best first, as measured: one call of libgnutls does what takes libcrypto five.
-PROVIDERS = (("gnutls", Gnutls), ("libcrypto", Libcrypto), ("pure", Pure))
+
+
+def _gnutls():
+    from branchline.hal.linux.gnutls import Gnutls
+
+    return Gnutls()
+
+
+def _libcrypto():
+    from branchline.hal.linux.libcrypto import Libcrypto
+
+    return Libcrypto()
+
+
+def _pure():
+    from branchline.crypto.pure import Pure
+
+    return Pure()
+
+
+# Best first, as measured: one call of libgnutls does what takes libcrypto five. Each is loaded
+# only when those before it lack something.
+PROVIDERS = (("gnutls", _gnutls), ("libcrypto", _libcrypto), ("pure", _pure))
+
+
+def _hostname(certificate):
+    with Overlay():
+        from branchline.crypto.x509 import hostname
+
+        return hostname(certificate)
 
 
 class Gateway:
@@ -64,13 +88,16 @@ class Gateway:
     def _engine(self, tunnel, profile, provider, native, rank):
         system = self._system
         try:
-            tls = TlsContext(profile, hostname, native)
+            tls = TlsContext(profile, _hostname, native)
         except ConfigError as error:
             where = profile.name + ": " + error.where
             raise ConfigError(where, error.reason, error.hint) from None
 
         def check(certificate):
-            check_peer(profile, certificate, system.unix_time(), BUILD_TIME)
+            with Overlay():
+                from branchline.openvpn.verify import check_peer
+
+                check_peer(profile, certificate, system.unix_time(), BUILD_TIME)
 
         env = Environment(tls, provider, system.random, check)
         return NativeEngine(tunnel.name, profile, env, system, tunnel.device, rank)
@@ -89,14 +116,7 @@ class Gateway:
             if self._routing:
                 self._routing.start(ticks())
             manager.start(ticks())
-            while not self._stopping and not manager.finished():
-                now = ticks()
-                due = earliest(*[part.next_timer() for part in self._parts])
-                wait = None if due is None else max(0, ticks_diff(due, now))
-                self._system.poller.wait(wait)
-                now = ticks()
-                for part in self._parts:
-                    part.handle_timer(now)
+            self._loop()
         finally:
             if self._routing:
                 self._routing.stop(ticks())
@@ -104,6 +124,20 @@ class Gateway:
             self._system.poller.unregister(signals)
             signals.close()
         return self._stopping
+
+    def _loop(self):
+        """Waits, moves packets, and looks at the timers when one is due or may have moved."""
+        ticks = self._system.ticks
+        wait = self._system.poller.wait
+        moved = True
+        due = None
+        while not self._stopping and not self._manager.finished():
+            now = ticks()
+            if moved or (due is not None and ticks_diff(now, due) >= 0):
+                for part in self._parts:
+                    part.handle_timer(now)
+                due = earliest(*[part.next_timer() for part in self._parts])
+            moved = wait(None if due is None else max(0, ticks_diff(due, now)))
 
     def _server_addresses(self):
         known = [engine.server_address for engine in self._manager.engines]

@@ -23,8 +23,6 @@ HANDSHAKE = const(1)  # TLS
 SENT_KEY = const(2)  # our key-method message is on its way
 GOT_KEY = const(3)  # both are: control messages flow
 
-# First retransmission timeout; a handshake over a long path only sends a few copies too many.
-_TIMEOUT_MS = const(500)
 # The stock server's longest control message, with room for its key-method message.
 _MAX_PENDING_PLAINTEXT = const(16384)
 # "Early negotiation" TLV in the payload of a server's reset: type 1, length 2, flags.
@@ -39,13 +37,15 @@ class KeyState:
     open_channel() makes the TLS channel, which verifies the server; credentials() gives options,
     user, password and peer info of our key-method message; random(n) -> n random octets;
     max_payload: octets of TLS data in one control packet; wkc_size: those of the wrapped key,
-    which may have to go with the first one.
+    which may have to go with the first one; timeout_ms: of the first retransmission.
     """
 
-    def __init__(self, key_id, open_channel, credentials, random, max_payload, wkc_size):
+    def __init__(
+        self, key_id, open_channel, credentials, random, max_payload, wkc_size, timeout_ms
+    ):
         self.key_id = key_id
         self.state = RESET
-        self.reliable = Reliable(_TIMEOUT_MS)
+        self.reliable = Reliable(timeout_ms)
         self.server_options = b""
         self.channel = None
         self._open_channel = open_channel

@@ -56,6 +56,9 @@ _UP = const(2)
 _DOWN = const(3)
 
 _SECOND_MS = const(1000)
+# First retransmission timeout unless tls-timeout is given: stock's 2 s is long where packets are
+# lost, and a handshake over a long path only sends a few copies too many.
+_TIMEOUT_MS = const(500)
 _PUSH_REQUEST_MS = const(5000)
 _REKEY_RETRY_S = const(10)
 # Room for a ping or an exit notice.
@@ -134,14 +137,14 @@ class Session:
             self._env.random,
             self._profile.max_packet_size - self._wrap.overhead - MAX_BODY_HEADER,
             len(self._profile.wkc or b""),
+            _TIMEOUT_MS if self._profile.tls_timeout == 2 else self._profile.tls_timeout * 1000,
         )
 
     def _about_us(self):
         """What the key-method message carries: options, user, password, peer info."""
         profile = self._profile
-        info = peer_info(
-            self._ciphers, self._env.tls.can_export, profile.tun_mtu, profile.peer_info
-        )
+        extra = profile.peer_info if profile.push_peer_info else ()
+        info = peer_info(self._ciphers, self._env.tls.can_export, profile.tun_mtu, extra)
         return (self._options_string,) + self.credentials + (info,)
 
     # ---- the five calls ----
@@ -221,8 +224,8 @@ class Session:
 
     def stop(self):
         """Tells the server that the client leaves, if the profile wants it; then drain."""
-        notices = self._profile.explicit_exit_notify
-        if self._state == _UP and notices and not self._tcp:
+        notices = self.options.explicit_exit_notify if self._state == _UP else 0
+        if notices and not self._tcp:
             if "cc-exit" in self.options.protocol_flags:
                 self._control.current.send_message(b"EXIT", self._now)
             else:
@@ -406,7 +409,7 @@ class Session:
         action = self._keepalive.tick(passed, sent, received, out + into - self._own_octets)
         if action == SEND_PING:
             self._pending_data.append(PING)
-            self._own_octets += len(PING)
+            self._own_octets += len(PING) + self.ring.current.framing_size
         elif action:
             self._down(*_SILENCE[action])
             return
@@ -432,7 +435,7 @@ class Session:
         """A payload that may be a ping or an exit notice instead of a packet for the device."""
         payload = bytes(slot.at(HEADROOM)[: min(n, len(EXIT_NOTICE))])
         if n == len(PING) and payload == PING:
-            self._own_octets += n
+            self._own_octets += n + self.ring.current.framing_size
             return 0
         if n >= len(EXIT_NOTICE) and payload == EXIT_NOTICE:
             self._on_exit("")

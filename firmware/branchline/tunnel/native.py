@@ -9,7 +9,6 @@ reads a clock by itself.
 from micropython import const
 
 from branchline.openvpn import session as ovpn
-from branchline.openvpn.framing import Framing
 from branchline.openvpn.mss import MssClamp, mss_limits
 from branchline.tunnel.engine import (
     CONNECTING,
@@ -24,12 +23,13 @@ from branchline.tunnel.engine import (
 from branchline.tunnel.plan import Plan
 from branchline.tunnel.pump import Pump
 from branchline.tunnel.remotes import Remotes
-from branchline.wire.errors import ProtocolError, Unsupported
+from branchline.wire.errors import Unsupported
 from branchline.wire.ip import format_address
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 # Octets of a datagram beyond the tunnel's MTU: Ethernet and data-channel headers.
 _SLACK = const(128)
+_RESOLVE_MS = const(5000)
 # Packets that the kernel may hold for a device while a batch is sealed.
 _TXQUEUELEN = const(1000)
 
@@ -55,6 +55,7 @@ class NativeEngine:
         self._credentials = profile.auth_user_pass
         self._events = []
         self._last_session = None
+        self._asking_since = None
         self.attempts = 0
 
     # ---- what the manager calls ----
@@ -84,7 +85,10 @@ class NativeEngine:
                 self._retry("timeout", "no TCP connection within server-poll-timeout", now)
         if self._session:
             self._session.handle_timer(now)
-            self._guarded_drain(now)
+            if self._session.needs_drain:
+                self._pump.drain(now)
+        elif self._query:
+            self._check_query(now)
 
     def next_timer(self):
         """The tick of the earliest deadline, or None."""
@@ -134,7 +138,10 @@ class NativeEngine:
         if self._remotes.address() is not None:
             self._connect(remote, now)
             return
-        self._query = self._system.resolve(remote.host, remote.family(), now)
+        host = remote.host
+        if self._profile.remote_random_hostname:
+            host = self._env.random(6).hex() + "." + host
+        self._query = self._system.resolve(host, remote.family(), now)
         self._check_query(now)
 
     def _check_query(self, now):
@@ -145,10 +152,24 @@ class NativeEngine:
         self._query = None
         remote = self._remotes.current()
         if query.addresses:
+            self._asking_since = None
             self._remotes.resolved(query.addresses)
             self._connect(remote, now)
         else:
-            self._retry("resolve", remote.host + ": " + query.error, now)
+            self._unresolved(remote.host + ": " + query.error, now)
+
+    def _unresolved(self, text, now):
+        """OpenVPN manual, --resolv-retry: an only remote's name is asked for again for a while
+        before that counts as a failure; among several the next one has its turn."""
+        limit = self._profile.resolv_retry
+        if self._asking_since is None:
+            self._asking_since = now
+        asked_ms = ticks_diff(now, self._asking_since)
+        if len(self._profile.remotes) == 1 and (limit is None or asked_ms < limit * 1000):
+            self._wait("resolve", text, _RESOLVE_MS, now)
+        else:
+            self._asking_since = None
+            self._retry("resolve", text, now)
 
     def _connect(self, remote, now):
         profile = self._profile.at(remote)
@@ -174,6 +195,8 @@ class NativeEngine:
             stream, self._stream = self._stream, None
             self._due = None
             profile = self._profile.at(self._remotes.current())
+            from branchline.openvpn.framing import Framing
+
             self._begin(Framing(stream, self._capacity(profile)), profile, now)
         except OSError as error:
             self._retry("connect", str(error.args[-1]), now)
@@ -204,17 +227,14 @@ class NativeEngine:
             self._capacity(profile),
             self._system.ticks,
             self._drained,
+            self._broken,
         )
         self._session.start(now)
-        self._guarded_drain(now)
+        self._pump.drain(now)
 
-    def _guarded_drain(self, now):
-        """Drains the session; a broken stream ends the attempt."""
-        try:
-            if self._session.needs_drain:
-                self._pump.drain(now)
-        except (OSError, ProtocolError) as error:
-            self._retry("transport", str(error.args[-1]), now)
+    def _broken(self, error, now):
+        """The stream is at its end."""
+        self._retry("transport", str(error.args[-1]), now)
 
     def _drained(self, now):
         """Takes the session's events."""

@@ -5,6 +5,7 @@ This is the packet path: nothing on it allocates, and what is looked up often is
 
 from micropython import const
 
+from branchline.wire.errors import ProtocolError
 from branchline.wire.slot import HEADROOM, Slot
 
 # Packets moved in one direction before the poller looks at the others.
@@ -16,16 +17,18 @@ class Pump:
     """Connects `session` and `transport`; attach() adds the device once the tunnel is up.
 
     capacity: octets of the longest packet; ticks() reads the clock, once for each batch;
-    drained(now) is called when the session may have something to say.
+    drained(now) is called when the session may have something to say, broken(error, now) when a
+    stream is at its end.
     """
 
-    def __init__(self, session, transport, poller, capacity, ticks, drained):
+    def __init__(self, session, transport, poller, capacity, ticks, drained, broken):
         self.transport = transport
         self.device = None
         self._session = session
         self._poller = poller
         self._ticks = ticks
         self._drained = drained
+        self._broken = broken
         self._received = Slot(capacity)
         self._sent = Slot(capacity)
         self._control = memoryview(bytearray(_CONTROL_PACKET))
@@ -55,13 +58,20 @@ class Pump:
         self.device = None
 
     def _on_transport(self, readable, writable):
+        """Returns True if only packets moved, which the poller wants to know."""
         now = self._ticks()
-        if writable:
-            self._resume()
-        if readable:
-            self._read_transport(now)
+        try:
+            if writable:
+                self._resume()
+            if readable:
+                self._read_transport(now)
+        except (OSError, ProtocolError) as error:
+            self._broken(error, now)
+            return False
         if self._session.needs_drain:
             self.drain(now)
+            return False
+        return True
 
     def _read_transport(self, now):
         slot = self._received
@@ -80,6 +90,13 @@ class Pump:
                 self._write_device(slot.at(HEADROOM), n)
 
     def _on_device(self, readable, writable):
+        try:
+            return self._read_device_batch()
+        except OSError as error:
+            self._broken(error, self._ticks())
+            return False
+
+    def _read_device_batch(self):
         slot = self._sent
         packet = slot.at(HEADROOM)
         read = self._read_device
@@ -95,9 +112,10 @@ class Pump:
                 clamp(slot.buf, HEADROOM, n)
             n = seal(slot, n)
             if n and write(wire, n) is None and self._pause():
-                return
+                return True
         # The last packet may have been taken in part.
         self._pause()
+        return True
 
     def _pause(self):
         """The transport takes no more: leave packets in the device until it does (TCP only)."""
@@ -120,7 +138,11 @@ class Pump:
         """Sends the session's own datagrams, then lets the owner take its events."""
         session = self._session
         session.needs_drain = False
-        while n := session.next_datagram(self._control_body):
-            self._write(self._control, n)
-        self._pause()
+        try:
+            while n := session.next_datagram(self._control_body):
+                self._write(self._control, n)
+            self._pause()
+        except OSError as error:
+            self._broken(error, now)
+            return
         self._drained(now)

@@ -12,7 +12,8 @@ class Poller:
     """A set of objects with `fileno()`, each with a handler.
 
     handler(readable, writable) is called with two bools. It may register and unregister any
-    object, and must bear being called with nothing to read (its read then returns None).
+    object, and must bear being called with nothing to read (its read then returns None). It
+    returns True if nothing happened that moves a deadline.
     """
 
     def __init__(self):
@@ -39,9 +40,11 @@ class Poller:
 
     def wait(self, timeout_ms):
         """Calls the handlers of all that is ready; waits at most timeout_ms for the first (None:
-        for ever)."""
+        for ever). Returns whether any of them may have moved a deadline."""
         handlers = self._handlers
+        moved = False
         for fd, events in self._ready(-1 if timeout_ms is None else timeout_ms):
             handler = handlers.get(fd)
-            if handler is not None:
-                handler(events & _READABLE != 0, events & _OUT != 0)
+            if handler is not None and not handler(events & _READABLE != 0, events & _OUT != 0):
+                moved = True
+        return moved

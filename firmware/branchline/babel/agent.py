@@ -24,7 +24,7 @@ _SWEEP_MS = const(1_000)
 _RECOST_MS = const(250)
 # Neighbours' deadlines are looked at no more often.
 _NEIGHBOURS_MS = const(50)
-# A neighbour that never sends a Hello is forgotten.
+# A neighbour whose Hellos fail to come is forgotten.
 _MUTE_MS = const(30_000)
 # A neighbour is greeted with all we know, but not more often than this.
 _GREET_GAP_MS = const(1_000)
@@ -319,9 +319,9 @@ class Agent:
         if neighbour is None:
             if sum([len(i.neighbours) for i in self._interfaces.values()]) >= self._max_neighbours:
                 return None
-            neighbour = Neighbour(interface, bytes(address), self._now)
+            neighbour = Neighbour(interface, bytes(address), ticks_add(self._now, _MUTE_MS))
             interface.neighbours[neighbour.address] = neighbour
-            self._check_by(ticks_add(self._now, _MUTE_MS))
+            self._check_by(neighbour.mute_due)
         return neighbour
 
     def _is_fresh(self, neighbour, destination, buf, end):
@@ -441,10 +441,12 @@ class Agent:
         for neighbour in list(self.neighbours()):
             neighbour.expire(now)
             self._relink(neighbour)
-            if neighbour.is_dead() and ticks_diff(now, neighbour.since) >= _MUTE_MS:
+            if not neighbour.is_dead():
+                neighbour.mute_due = ticks_add(now, _MUTE_MS)
+            if _is_due(neighbour.mute_due, now):
                 self._forget(neighbour, now)
             else:
-                due = earliest(due, neighbour.next_timer(), ticks_add(now, _MUTE_MS))
+                due = earliest(due, neighbour.next_timer(), neighbour.mute_due)
         if due is not None and ticks_diff(due, ticks_add(now, _NEIGHBOURS_MS)) < 0:
             due = ticks_add(now, _NEIGHBOURS_MS)
         self._neighbours_due = due

@@ -175,7 +175,8 @@ class PeerAuth:
 
     def challenge(self, random, now):
         """A Challenge Request TLV with a fresh nonce, or None while the last one is too new."""
-        if self._gap_due is not None and ticks_diff(now, self._gap_due) < 0:
+        # An old deadline may lie half the ticks' period back, and seem to lie ahead.
+        if self._gap_due is not None and 0 < ticks_diff(self._gap_due, now) <= _CHALLENGE_GAP_MS:
             return None
         self._gap_due = ticks_add(now, _CHALLENGE_GAP_MS)
         self._nonce = random(_NONCE_SIZE)

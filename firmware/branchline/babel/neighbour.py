@@ -71,12 +71,16 @@ class HelloHistory:
 
 
 class Neighbour:
-    """A neighbour on an interface; `cost` is the link's, INFINITY while it is not usable."""
+    """A neighbour on an interface; `cost` is the link's, INFINITY while it is not usable.
 
-    def __init__(self, interface, address, now):
+    mute_due: the tick at which it is forgotten if it still sends no Hello; ihu_skip: how many of
+    our Hellos go without an IHU for it; auth: its mac.PeerAuth, if any.
+    """
+
+    def __init__(self, interface, address, mute_due):
         self.interface = interface
         self.address = address
-        self.since = now
+        self.mute_due = mute_due
         self.multicast = HelloHistory()
         self.unicast = HelloHistory()
         self.txcost = INFINITY

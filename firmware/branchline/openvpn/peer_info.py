@@ -19,14 +19,15 @@ def peer_info(ciphers, can_export, tun_mtu, extra):
         "IV_PLAT=linux",
         "IV_TCPNL=1",
         "IV_MTU=" + str(max(1600, tun_mtu)),
-        "IV_NCP=2",
-        "IV_CIPHERS=" + ":".join(ciphers),
         "IV_PROTO=" + str(proto),
         "IV_LZO_STUB=1",
         "IV_COMP_STUB=1",
         "IV_COMP_STUBv2=1",
         "IV_GUI_VER=Branchline_" + __version__,
     ]
+    # Without pull there is nobody to push the choice: both sides keep to their fallback.
+    if ciphers:
+        lines += ["IV_NCP=2", "IV_CIPHERS=" + ":".join(ciphers)]
     lines += [name + "=" + value for name, value in extra]
     return ("\n".join(lines) + "\n").encode()
 
@@ -38,4 +39,7 @@ def options_string(profile, tcp, ipv6):
     text += ",proto " + proto
     if profile.data_ciphers_fallback:
         text += ",cipher " + profile.data_ciphers_fallback
+    if profile.compress:
+        # That there is a compression context: by it servers with `compress migrate` know.
+        text += ",comp-lzo"
     return (text + ",auth " + profile.auth + ",key-method 2,tls-client").encode()

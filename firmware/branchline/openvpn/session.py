@@ -144,7 +144,8 @@ class Session:
         """What the key-method message carries: options, user, password, peer info."""
         profile = self._profile
         extra = profile.peer_info if profile.push_peer_info else ()
-        info = peer_info(self._ciphers, self._env.tls.can_export, profile.tun_mtu, extra)
+        ciphers = self._ciphers if profile.pull else ()
+        info = peer_info(ciphers, self._env.tls.can_export, profile.tun_mtu, extra)
         return (self._options_string,) + self.credentials + (info,)
 
     # ---- the five calls ----

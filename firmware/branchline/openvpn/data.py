@@ -56,6 +56,8 @@ class DataChannel:
         self.seal = self._format.seal
         self.open = self._format.open
         self._framing = FRAMINGS.get(options.compress)
+        # Octets that the framing adds to a packet.
+        self.framing_size = self._framing[0] if self._framing else 0
         if self._framing:
             self._bump = counters.bump
             self.seal = self._seal_framed
@@ -77,7 +79,7 @@ class DataChannel:
 
     def max_payload(self, size):
         """The largest payload whose packet has at most `size` octets."""
-        return self._format.max_payload(size) - (self._framing[0] if self._framing else 0)
+        return self._format.max_payload(size) - self.framing_size
 
     @property
     def tx_packets(self):

@@ -21,14 +21,14 @@ INACTIVE = const(4)
 
 
 class Keepalive:
-    """Timers in seconds, 0 for none; inactive_octets: traffic below it counts as inactivity."""
+    """Timers in seconds, 0 for none; inactive_octets: less traffic counts as inactivity."""
 
     def __init__(self, ping, ping_restart, ping_exit, inactive, inactive_octets):
         self._ping = ping
         self._ping_restart = ping_restart
         self._ping_exit = ping_exit
         self._inactive = inactive
-        self._inactive_octets = inactive_octets
+        self._inactive_octets = max(1, inactive_octets)
         self._sent = self._received = 0
         self._since_sent = self._since_received = self._since_active = 0
         self._octets = 0
@@ -42,7 +42,7 @@ class Keepalive:
         self._since_received = 0 if received != self._received else self._since_received + seconds
         self._sent, self._received = sent, received
         self._since_active += seconds
-        if octets - self._octets > self._inactive_octets:
+        if octets - self._octets >= self._inactive_octets:
             self._octets = octets
             self._since_active = 0
         if self._inactive and self._since_active >= self._inactive:

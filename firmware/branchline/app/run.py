@@ -4,9 +4,12 @@ import os
 import sys
 
 from branchline import __version__
+from branchline.app import settings
 from branchline.app.log import Log
 from branchline.app.status import StatusFile
+from branchline.openvpn import profile
 from branchline.wire.errors import BranchlineError, ConfigError
+from branchline.wire.overlay import Overlay
 
 _USAGE = """usage: main.py FOLDER
 Runs the gateway that FOLDER/gateway.json describes, in the foreground and in this network
@@ -39,12 +42,15 @@ def _load(folder):
             return file.read()
 
     # The parsers are large and of no more use afterwards: small heaps want their room back.
-    before = set(sys.modules)
-    from branchline.app.config import load_config
-    from branchline.openvpn.profile_parser import parse_profile
+    with Overlay(settings, profile):
+        from branchline.app.config import load_config
+        from branchline.openvpn.profile_parser import parse_profile
 
-    config = load_config(read_file)
+        config = load_config(read_file)
+        return config, _profiles(config, parse_profile, read_file)
 
+
+def _profiles(config, parse_profile, read_file):
     profiles = {}
     for tunnel in config.tunnels:
         try:
@@ -56,9 +62,7 @@ def _load(folder):
                 "paths are relative to the folder of gateway.json",
             ) from None
         profiles[tunnel.name] = parse_profile(tunnel.profile, data, read_file)
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
-    return config, profiles
+    return profiles
 
 
 def _run(config, profiles):

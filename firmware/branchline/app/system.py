@@ -1,21 +1,31 @@
-"""What the operating system offers to the tunnels: the one bundle that app hands to them."""
+"""What the operating system offers to the tunnels: the one bundle that app hands to them.
 
-from branchline.hal.linux.babel_socket import BabelSocket
+What only some gateways need is imported where it is used, as small heaps cannot hold it all.
+"""
+
 from branchline.hal.linux.clock import ticks, ticks_us, unix_time
 from branchline.hal.linux.entropy import random_octets
 from branchline.hal.linux.interface import Interface
-from branchline.hal.linux.kernel_routes import KernelRoutes
-from branchline.hal.linux.link_local import link_local
 from branchline.hal.linux.netlink import Netlink
 from branchline.hal.linux.poller import Poller
-from branchline.hal.linux.resolver import Resolver
 from branchline.hal.linux.sockets import BUFFER
-from branchline.hal.linux.tcp import open_tcp
 from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
+from branchline.wire.ip import parse_address
 
 # The resolver's families.
 _FAMILIES = {0: 0, 4: 2, 6: 10}
+
+
+class _Numeric:
+    """The answer to a question about what is an address itself: as a resolver's Query."""
+
+    done = True
+
+    def __init__(self, address, family):
+        fits = family in (0, 4 if len(address) == 4 else 6)
+        self.addresses = [address] if fits else []
+        self.error = "" if fits else "an address of the other family"
 
 
 class System:
@@ -29,12 +39,26 @@ class System:
         self.random = random_octets
         self.open_tun = open_tun
         self.ticks_us = ticks_us
-        self._resolver = Resolver(self.poller)
+        self._resolver = None
         self._netlink = Netlink()
-        self.kernel_routes = KernelRoutes(self._netlink)
+
+    @property
+    def kernel_routes(self):
+        """A KernelRoutes for whoever keeps the kernel's routing table."""
+        from branchline.hal.linux.kernel_routes import KernelRoutes
+
+        return KernelRoutes(self._netlink)
 
     def resolve(self, host, family, now):
         """A query for the addresses of host; family 4, 6 or 0 for both."""
+        try:
+            return _Numeric(parse_address(host), family)
+        except ValueError:
+            pass
+        if self._resolver is None:
+            from branchline.hal.linux.resolver import Resolver
+
+            self._resolver = Resolver(self.poller)
         return self._resolver.resolve(host, _FAMILIES[family], now)
 
     def make_interface(self, device):
@@ -43,11 +67,15 @@ class System:
 
     def open_babel(self, device, link_local):
         """A BabelSocket on a device with that address (16 octets)."""
+        from branchline.hal.linux.babel_socket import BabelSocket
+
         return BabelSocket(device, link_local)
 
     def link_addresses(self, device, prefix):
         """(link-local address 16 octets, own IPv4 address towards prefix or None) of a device,
         or None while it has no usable link-local address."""
+        from branchline.hal.linux.link_local import link_local
+
         local = link_local(device)
         if local is None:
             return None
@@ -60,15 +88,18 @@ class System:
 
     def open_tcp(self, address, port, profile):
         """The beginning of a TCP connection as the profile wants it."""
+        from branchline.hal.linux.tcp import open_tcp
+
         return open_tcp(address, port, *_socket_options(profile))
 
     def next_timer(self):
         """The tick of the resolver's earliest deadline, or None."""
-        return self._resolver.next_timer()
+        return self._resolver.next_timer() if self._resolver else None
 
     def handle_timer(self, now):
         """Time has passed."""
-        self._resolver.handle_timer(now)
+        if self._resolver:
+            self._resolver.handle_timer(now)
 
 
 def _socket_options(profile):

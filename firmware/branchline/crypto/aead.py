@@ -75,12 +75,8 @@ class Providers:
     def __init__(self, candidates, log):
         self._log = log
         self._chosen = {}
+        self._candidates = list(candidates)
         self._providers = []
-        for candidate in candidates:
-            try:
-                self._providers.append(candidate())
-            except Unsupported as error:
-                log("debug", "crypto: " + str(error))
 
     def _made(self, kind, name, key, check):
         """kind(name, key) of the provider for `name`, which is chosen at the first call."""
@@ -88,10 +84,23 @@ class Providers:
             self._chosen[name] = self._choose(kind, name, check)
         return getattr(self._chosen[name], kind)(name, key)
 
+    def _each(self):
+        """The providers in turn; those that nobody needed before are made now."""
+        yield from self._providers
+        while self._candidates:
+            candidate = self._candidates.pop(0)
+            try:
+                provider = candidate()
+            except Unsupported as error:
+                self._log("debug", "crypto: " + str(error))
+                continue
+            self._providers.append(provider)
+            yield provider
+
     def _choose(self, kind, name, check):
         answer = _ANSWERS.get(name)
         key = bytes(range(KEY_SIZES.get(name, 32)))
-        for provider in self._providers if answer else ():
+        for provider in self._each() if answer else ():
             try:
                 subject = getattr(provider, kind)(name, key)
             except Unsupported:

@@ -8,13 +8,14 @@ import ssl
 import tempfile
 
 from branchline.hal import tls_common as common
+from branchline.hal.tls_refusals import alert_received, certificate_refused
 from branchline.wire.errors import ConfigError, StateError, TlsError, Unsupported
 
 _MAX_INPUT = 32768  # octets fed but not yet read
 _READ_SIZE = 1024
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _DEFAULT_CIPHERS = "DEFAULT:!kRSA:!PSK:!SRP"
-# OpenSSL's names of the alerts that tls_common explains.
+# OpenSSL's names of the alerts that tls_refusals explains.
 _ALERTS = {
     "HANDSHAKE_FAILURE": 40,
     "BAD_CERTIFICATE": 42,
@@ -168,10 +169,10 @@ class TlsChannel:
         """Closes, and returns what to raise for OpenSSL's error."""
         self.close()
         if isinstance(error, ssl.SSLCertVerificationError):
-            return common.certificate_refused(error.verify_message)
+            return certificate_refused(error.verify_message)
         _, alert, name = (error.reason or "").partition("_ALERT_")
         if alert:
-            return common.alert_received(_ALERTS.get(name))
+            return alert_received(_ALERTS.get(name))
         return TlsError("TLS failed: " + str(error.reason or error))
 
     def _need_open(self):

@@ -366,17 +366,20 @@ class TlsChannel:
         self.close()
         if self._refusal:
             return self._refusal
+        from branchline.hal import tls_refusals as refusals
+
         if isinstance(error, ValueError):
             if "(CN)" in str(error):
                 self._context.forget_name()
                 return TlsError("the server's certificate has another name than before")
-            return common.certificate_refused(str(error))
+            return refusals.certificate_refused(str(error))
         if error.args[0] == _ALERT_RECEIVED:
             last = self._last
             readable = last[0] == _ALERT and last[3:5] == b"\0\2"
-            return common.alert_received(last[6] if readable else None)
+            return refusals.alert_received(last[6] if readable else None)
         if error.args[0] == _BAD_CERTIFICATE:
-            return common.certificate_refused("its extendedKeyUsage or keyUsage is not a server's")
+            what = "its extendedKeyUsage or keyUsage is not a server's"
+            return refusals.certificate_refused(what)
         if error.args[0] in _OUT_OF_MEMORY:
             return TlsError("not enough memory for TLS")
         reason = error.args[-1]

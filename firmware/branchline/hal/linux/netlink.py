@@ -8,16 +8,14 @@ from branchline.hal.linux import rtnetlink as rt
 from branchline.hal.linux.descriptor import LIBC, Descriptor, error_text, failure
 from branchline.hal.linux.tun import check_name
 from branchline.wire import ip
-from branchline.wire.errors import ProtocolError
 
 _AF_NETLINK = const(16)
 _SOCK_RAW_CLOEXEC = const(0x80003)
 _SOL_NETLINK = const(270)
 _CAP_ACK = const(10)
 _EXT_ACK = const(11)
-_MSG_DONTWAIT_TRUNC = const(0x60)
-# The kernel puts at most this much into one answer (NLMSG_GOODSIZE).
-_BUFFER = const(8192)
+_MSG_DONTWAIT = const(0x40)
+_MSG_PEEK_DONTWAIT_TRUNC = const(0x62)
 _EPERM = const(1)
 _NO_ROUTE = (101, 113)  # ENETUNREACH, EHOSTUNREACH
 _ENODEV = const(19)
@@ -45,7 +43,6 @@ class Netlink(Descriptor):
         for option in (_CAP_ACK, _EXT_ACK):  # ask for explanations; older kernels have none
             _setsockopt(self._fd, _SOL_NETLINK, option, on, 4)
         self._seq = 0
-        self._buf = bytearray(_BUFFER)
 
     def _request(self, what, kind, flags, body, take=None):
         """Sends one request and hands each message of the answer to take(buf, start, end)."""
@@ -58,12 +55,11 @@ class Netlink(Descriptor):
 
     def _receive(self, what, take):
         """Reads one part of the answer; whether it was the last."""
-        buf = self._buf
-        n = _recv(self._fd, buf, _BUFFER, _MSG_DONTWAIT_TRUNC)
+        n = _recv(self._fd, None, 0, _MSG_PEEK_DONTWAIT_TRUNC)
         if n < 0:
             raise failure(what)
-        if n > _BUFFER:
-            raise ProtocolError("netlink answer too long")
+        buf = bytearray(n)
+        _recv(self._fd, buf, n, _MSG_DONTWAIT)
         for kind, flags, seq, start, end in rt.messages(buf, n):
             if seq != self._seq:
                 continue  # the rest of an answer whose reading failed

@@ -85,18 +85,20 @@ class Plan:
     def _add_route(self, network, plen, gateway, metric, default_metric):
         metric = default_metric if metric is None else metric
         network = self._known(network)
-        via = self._known(gateway) if isinstance(gateway, str) else gateway
-        outside = gateway == "net_gateway"
-        if network is None or (via is None and gateway == "vpn_gateway" and self._tap):
+        outside = isinstance(gateway, str) and gateway == "net_gateway"
+        via = None if outside else self._gateway if gateway is None else self._known(gateway)
+        if network is None or (via is None and gateway is not None and self._tap and not outside):
             self.notes.append("a route needs a gateway that is not known")
         else:
-            self._add(network, plen, metric, via or self._gateway, outside)
+            self._add(network, plen, metric, via, outside)
 
     def _known(self, name):
-        """The address that one of the manual's special names stands for, None if not known."""
+        """The IPv4 address that one of the manual's special names stands for, None if there is
+        none; an address stands for itself."""
         if not isinstance(name, str):
             return name
-        return {"vpn_gateway": self._gateway, "remote_host": self._remote}.get(name)
+        remote = self._remote if len(self._remote) == 4 else None
+        return {"vpn_gateway": self._gateway, "remote_host": remote}.get(name)
 
     def _add(self, network, plen, metric, via, outside=False):
         # A TUN device has one peer, so its routes need no gateway; a TAP's do.
@@ -104,9 +106,7 @@ class Plan:
             self.notes.append("no gateway for " + format_prefix(network, plen) + " on a tap")
             return
         self.routes.append(
-            PlannedRoute(
-                network, plen, metric + self._rank, via if self._tap else None, outside
-            )
+            PlannedRoute(network, plen, metric + self._rank, via if self._tap else None, outside)
         )
 
     def _redirect(self, flags):
@@ -116,9 +116,7 @@ class Plan:
         after a crash.
         """
         if "local" not in flags:
-            self.routes.append(
-                PlannedRoute(self._remote, len(self._remote) * 8, 0, outside=True)
-            )
+            self.routes.append(PlannedRoute(self._remote, len(self._remote) * 8, 0, outside=True))
         if "private" in flags:
             return
         halves = () if "!ipv4" in flags else _HALVES_IPV4

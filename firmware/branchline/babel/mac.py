@@ -67,6 +67,10 @@ class Keyring:
     """The keys of an interface. Without a clock, all keys sign and are accepted."""
 
     def __init__(self, keys):
+        self.replace(keys)
+
+    def replace(self, keys):
+        """Changes the keys; the times of the new ones count from the next set_clock."""
         self._keys = list(keys)
         self.sending = self._keys
         self._accepting = self._keys

@@ -122,6 +122,9 @@ class Speaker:
                 del box.updates[key]
         if repeat:
             box.hasten(ticks_add(now, _REPEAT_MS))
+        else:
+            # MicroPython's dicts never shrink.
+            box.updates = {}
         if not box.dumps(now):
             return
         prefixes = self._router.table.prefixes

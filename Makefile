@@ -14,6 +14,7 @@ ARCHITECTURES := none x86 x64 armv6 armv6m armv7m armv7em armv7emsp armv7emdp xt
     rv32imc
 MARCH = $(filter-out none,$(word $(shell $(MICROPYTHON) -c \
     'import sys; print((sys.implementation._mpy >> 10) + 1)'),$(ARCHITECTURES)))
+IMAGE := build/branchline.romfs
 MPY := $(patsubst %.py,build/mpy/%.mpy,$(shell cd firmware && find branchline -name '*.py'))
 
 .PHONY: help setup demo test lint pki unit unit-micropython property interop compile bench lab run clean
@@ -57,7 +58,10 @@ property: setup pki  ## generated and hostile input, with hypothesis
 interop: setup compile  ## the gateway against stock peers, in network namespaces
 	@$(PYTHON) -m pytest host_tests/interop
 
-compile: setup $(MPY)  ## the firmware as .mpy files for this machine, in build/mpy/
+compile: setup $(IMAGE)  ## the firmware compiled for this machine, build/branchline.romfs
+
+$(IMAGE): $(MPY)
+	@.venv/bin/mpremote romfs -o $@ build build/mpy >/dev/null
 
 build/mpy/%.mpy: firmware/%.py | setup
 	@mkdir -p $(@D)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from host_tests.lab.process import Process
 
 _ROOT = Path(__file__).resolve().parents[2]
 _MICROPYTHON = _ROOT / ".toolchain" / "bin" / "micropython"
-_COMPILED = _ROOT / "build" / "mpy"
+_IMAGE = _ROOT / "build" / "branchline.romfs"
 _TIMEOUT = 20.0
 _POLL = 0.02
 
@@ -37,7 +36,7 @@ class Gateway:
         lans      (interface, prefix) pairs
         tunnels   tunnel name -> further keys of its entry, such as {"device": "tun7"}
         heap      size of MicroPython's heap, such as "96k"
-        compiled  run the .mpy files that `make compile` has put in build/mpy/
+        compiled  run the image that `make compile` has made, in place as in a board's flash
         config    further keys of gateway.json
         """
         self.host = host
@@ -70,16 +69,16 @@ class Gateway:
         self.write()
         self._status_path.unlink(missing_ok=True)
         self._before = (self.host.devices(), self.host.routes())
-        main, modules = _ROOT / "firmware" / "main.py", _ROOT / "firmware"
+        command = [_ROOT / "firmware" / "main.py"]
         if self.compiled:
-            # MicroPython looks beside the script first: there only the .mpy files may be.
-            main, modules = Path(shutil.copy(main, self.folder)), _COMPILED
-            if not (modules / "branchline").is_dir():
-                raise LabError(f"{modules} holds no compiled firmware: run `make compile`")
+            command = [_ROOT / "firmware" / "image_main.py", _IMAGE]
+            if not _IMAGE.exists():
+                raise LabError(f"{_IMAGE} is missing: run `make compile`")
         options = ["-X", f"heapsize={self.heap}"] if self.heap else []
         self.process = self.host.spawn(
-            str(_MICROPYTHON), *options, str(main), str(self.folder), name=f"gateway-{self.name}",
-            env={"MICROPYPATH": f"{modules}:.frozen",
+            str(_MICROPYTHON), *options, *map(str, command), str(self.folder),
+            name=f"gateway-{self.name}",
+            env={"MICROPYPATH": f"{_ROOT / 'firmware'}:.frozen",
                  "BRANCHLINE_STATUS": str(self._status_path), **self.env},
         )
         return self

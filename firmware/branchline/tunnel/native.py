@@ -308,7 +308,11 @@ class NativeEngine:
             self._connect(self._remotes.current(), now)
         elif reason == ovpn.AUTH_FAILED:
             self._refused(text, now)
-        elif reason == ovpn.SERVER_RESTART and self.state == UP and "N" not in text[:8]:
+        elif reason == ovpn.SERVER_RESTART and self.state == UP:
+            if text.startswith("[") and "N" in text.partition("]")[0]:
+                # The server asks for the next remote.
+                self._remotes.again()
+                self._remotes.failed()
             self._wait(reason, text, self._remotes.wait_ms(), now)
         else:
             self._retry(reason, text, now)

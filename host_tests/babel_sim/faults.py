@@ -88,7 +88,7 @@ class Faults:
         """Mends every link and starts every node."""
         for i, _ in enumerate(self.network.links):
             self.mend(i)
-        for i, node in enumerate(self.network.nodes):
+        for node in self.network.nodes:
             if node.agent is None:
                 self._excuse(node)
                 node.boot(new_id=True)

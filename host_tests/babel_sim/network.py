@@ -65,27 +65,32 @@ class Node:
             hello_ms=500,
             mtu=link.mtu,
             rtt=link.rtt,
+            wireless=link.wireless,
         )
         self.agent.add_interface(interface)
         self.agent.interface_up(link.name, self.network.now)
 
     def address(self, link):
         """The node's link-local address on a link."""
-        return b"\xfe\x80" + bytes(6) + bytes((link.number >> 8, link.number & 0xFF, 0, 0, 0, 0)) + (
-            self.number.to_bytes(2, "big")
+        return (
+            b"\xfe\x80"
+            + bytes(6)
+            + bytes((link.number >> 8, link.number & 0xFF, 0, 0, 0, 0))
+            + (self.number.to_bytes(2, "big"))
         )
 
 
 class Link:
     """Joins two or more nodes; what it does to packets can change at any time."""
 
-    def __init__(self, number, nodes, cost, rtt, mtu):
+    def __init__(self, number, nodes, cost, rtt, mtu, wireless):
         self.number = self.identity = number
         self.name = "link%d" % number
         self.nodes = nodes
         self.cost = cost
         self.rtt = rtt
         self.mtu = mtu
+        self.wireless = wireless
         self.up = True
         self.loss = 0.0
         self.delay_ms = (1, 3)
@@ -123,9 +128,9 @@ class Network:
         self.nodes.append(node)
         return node
 
-    def add_link(self, *nodes, cost=96, rtt=False, mtu=1280):
+    def add_link(self, *nodes, cost=96, rtt=False, mtu=1280, wireless=False):
         """A link between nodes."""
-        link = Link(len(self.links) + 1, nodes, cost, rtt, mtu)
+        link = Link(len(self.links) + 1, nodes, cost, rtt, mtu, wireless)
         self.links.append(link)
         for node in nodes:
             self._owners[node.address(link)] = node
@@ -196,9 +201,7 @@ class Network:
                 copies = 0
             for _ in range(copies):
                 delay = self.random.randint(*link.delay_ms)
-                self.at(
-                    delay, self._deliver, peer, peer.agent, link, source, destination, data
-                )
+                self.at(delay, self._deliver, peer, peer.agent, link, source, destination, data)
 
     # -- what the owner of an agent would do
 

@@ -34,16 +34,23 @@ def profile(examples):
     )
 
 
-def build(seed, size, extra):
+def build(seed, size, extra, wireless=False):
     """A connected network: a random tree, and `extra` links between two or three nodes."""
     network = Network(seed)
     draw = network.random
     nodes = [network.add_node() for _ in range(size)]
     for i in range(1, size):
-        network.add_link(nodes[i], nodes[draw.randrange(i)], rtt=draw.random() < 0.3)
+        network.add_link(
+            nodes[i], nodes[draw.randrange(i)], rtt=draw.random() < 0.3, wireless=wireless
+        )
     for _ in range(extra):
         members = draw.sample(nodes, min(size, draw.choice((2, 2, 3))))
-        network.add_link(*members, cost=draw.choice((30, 96, 200)), mtu=draw.choice((576, 1280)))
+        network.add_link(
+            *members,
+            cost=draw.choice((30, 96, 200)),
+            mtu=draw.choice((576, 1280)),
+            wireless=wireless,
+        )
     return network
 
 
@@ -65,7 +72,7 @@ def play(network, events):
     network.run(2_000)
 
 
-@profile(120)
+@profile(80)
 @given(st.integers(0, 2**32), st.integers(2, 9), st.integers(0, 8), EVENTS)
 def test_faults_heal_without_a_loop(seed, size, extra, events):
     network = build(seed, size, extra)
@@ -74,7 +81,7 @@ def test_faults_heal_without_a_loop(seed, size, extra, events):
     assert settle(network, SETTLE_MS) == []
 
 
-@profile(10)
+@profile(8)
 @given(st.integers(0, 2**32), st.integers(20, 30), st.integers(5, 20), EVENTS)
 def test_large_networks_heal_without_a_loop(seed, size, extra, events):
     network = build(seed, size, extra)
@@ -109,7 +116,8 @@ def test_partitions_leave_nothing_stale(seed, size, extra):
 @profile(6)
 @given(st.integers(0, 2**32), st.integers(3, 8), st.sampled_from((0.05, 0.3)))
 def test_lossy_networks_route_everywhere(seed, size, loss):
-    network = build(seed, size, 3)
+    # At 30 %, 2-out-of-3 would take a link down for a fifth of the time.
+    network = build(seed, size, 3, wireless=loss > 0.1)
     for link in network.links:
         link.loss = loss
     network.run(10_000)

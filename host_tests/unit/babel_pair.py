@@ -160,6 +160,10 @@ class Peer:
         self.bench.events()
         return self
 
+    def say(self, tlv):
+        """Delivers a packet of one ready TLV."""
+        self.send(lambda p: p.raw(tlv))
+
     def update(self, text, seqno=1, metric=0, router_id=b"router-2", interval=200):
         """An Update TLV, the next hop that of this peer."""
         name = key(text)

@@ -1,6 +1,7 @@
 """What the Babel agent says and tells its owner, rule by rule (RFC 8966)."""
 
 from babel_pair import GROUP, OURS, ROUTER_ID, START, Bench, Peer, key
+
 from branchline.babel.agent import Agent
 from branchline.babel.filters import Policy, Rule
 from branchline.babel.interface import Interface
@@ -129,7 +130,7 @@ def test_3_8_1_2_a_seqno_request_raises_our_seqno_by_one():
         bench = announcing(OWN, seqno=65535)
         peer = Peer(bench).up()
         wanted = (65535 + beyond) & 0xFFFF
-        peer.send(lambda p: p.raw(seqno_request(key(OWN), wanted, 64, ROUTER_ID)))
+        peer.say(seqno_request(key(OWN), wanted, 64, ROUTER_ID))
         assert bench.agent.seqno == (65535 + raised) & 0xFFFF, beyond
         said = bench.wait(250)
         answers = [c for c in said if c[2] == "update" and c[3] == key(OWN)]
@@ -151,8 +152,8 @@ def test_3_8_1_2_forwarding():
         one.update(FAR, seqno=5)
         bench.wait(500)
         tlv = seqno_request(key(FAR), 6, hops, router_id)
-        two.send(lambda p: p.raw(tlv))
-        two.send(lambda p: p.raw(tlv))
+        two.say(tlv)
+        two.say(tlv)
         sent = bench.said_of("seqno_request")
         expected = [("a", one.address, key(FAR), 6, forwarded, R2)] if forwarded else []
         assert sent == expected, name
@@ -163,7 +164,7 @@ def test_3_8_1_2_the_answer_to_a_forwarded_request_is_passed_on():
     one, two = Peer(bench, "a", 2).up(), Peer(bench, "b", 3).up()
     one.update(FAR, seqno=5)
     bench.wait(500)
-    two.send(lambda p: p.raw(seqno_request(key(FAR), 6, 64, R2)))
+    two.say(seqno_request(key(FAR), 6, 64, R2))
     bench.said()
     one.update(FAR, seqno=6)
     said = bench.wait(250)
@@ -262,11 +263,9 @@ def test_refused_prefixes_are_counted_shown_and_reported_once():
 def test_updates_without_router_id_or_next_hop_are_refused():
     bench = Bench()
     peer = Peer(bench).up()
-    peer.send(lambda p: p.raw(bytes.fromhex("080b0100080000c8000100000a")))
+    peer.say(bytes.fromhex("080b0100080000c8000100000a"))
     assert bench.agent.counters["no_router_id"] == 1
-    peer.send(
-        lambda p: p.raw(bytes.fromhex("060a00000200000000000101080b0100080000c8000100000a"))
-    )
+    peer.say(bytes.fromhex("060a00000200000000000101080b0100080000c8000100000a"))
     assert bench.agent.counters["no_next_hop"] == 1
 
 
@@ -274,11 +273,11 @@ def test_requests_for_routes_are_answered():
     bench = announcing(OWN)
     peer = Peer(bench).up()
     bench.wait(1_000, (peer,))
-    peer.send(lambda p: p.raw(route_request(key(OWN))))
+    peer.say(route_request(key(OWN)))
     answer = bench.said_of("update")
     assert [(call[1], call[2], call[5]) for call in answer] == [(peer.address, key(OWN), 0)]
     # 3.8.1.1: there is no such route, and that is an answer.
-    peer.send(lambda p: p.raw(route_request(key(FAR))))
+    peer.say(route_request(key(FAR)))
     assert [call[2:6] for call in bench.said_of("update")] == [(key(FAR), 200, 0, INFINITY)]
 
 
@@ -287,11 +286,11 @@ def test_a_flood_of_requests_gets_one_table_every_300_ms():
     peer = Peer(bench).up()
     bench.wait(1_000, (peer,))
     for _ in range(20):
-        peer.send(lambda p: p.raw(route_request(None)))
+        peer.say(route_request(None))
         bench.packets()
     dumps = 0
     for _ in range(20):
-        peer.send(lambda p: p.raw(route_request(None)))
+        peer.say(route_request(None))
         dumps += len([c for c in bench.packets() if c[1] == peer.address])
     assert dumps == 0
 
@@ -299,7 +298,7 @@ def test_a_flood_of_requests_gets_one_table_every_300_ms():
 def test_4_6_3_acknowledgments():
     bench = Bench()
     peer = Peer(bench).up()
-    peer.send(lambda p: p.raw(bytes.fromhex("0206000012340064")))
+    peer.say(bytes.fromhex("0206000012340064"))
     packets = bench.packets()
     assert packets == [("a", peer.address, bytes.fromhex("2a020004 0302 1234".replace(" ", "")))]
 
@@ -310,7 +309,7 @@ def test_a_wildcard_retraction_takes_all_of_a_neighbours_routes():
     one.update(FAR)
     two.update("10.3.0.0/16")
     bench.events()
-    one.send(lambda p: p.raw(retraction()))
+    one.say(retraction())
     assert bench.events() == [gone("unreachable", FAR)]
 
 
@@ -365,6 +364,15 @@ def test_withdrawn_prefixes_are_retracted_and_told_to_nobody_later():
     bench.wait(12_000, (peer,))
     said = bench.wait(5_000, (peer,))
     assert [c for c in said if c[2] == "update"] == []
+
+
+def test_the_last_word_retracts_all():
+    bench = announcing(OWN, interfaces="ab")
+    Peer(bench, "a", 2).up()
+    bench.wait(1_000)
+    bench.agent.retire(bench.now)
+    last = ("update", None, 1, 0, INFINITY, None, None)
+    assert bench.said() == [("a", GROUP) + last, ("b", GROUP) + last]
 
 
 def test_timers_run_across_the_wrap_of_the_ticks():

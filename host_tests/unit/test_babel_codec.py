@@ -120,7 +120,11 @@ ODD = (
     ("4.6.7 router-id of ones", "060a 0000 ffffffffffffffff", "malformed"),
     ("4.6.9 IPv4 prefix longer than 32", "080f 0100 2100 0640 2589 0060 0a01010101", "malformed"),
     ("4.6.9 omitted without a default", "080c 0100 1802 0640 2589 0060 0a00", "malformed"),
-    ("4.6.9 more omitted than there is", UPDATE_HEAD + "080a 0100 1804 0640 2589 0060", "malformed"),
+    (
+        "4.6.9 more omitted than there is",
+        UPDATE_HEAD + "080a 0100 1804 0640 2589 0060",
+        "malformed",
+    ),
     ("4.6.9 wildcard of finite metric", "080a 0000 0000 0640 0000 0060", "malformed"),
     ("4.6.11 hop count 0", "0a11 0118 2589 0000 0200000000000101 0a0101", "malformed"),
     ("4.4 mandatory sub-TLV", "0904 0000 8000", "mandatory"),
@@ -181,8 +185,7 @@ def test_4_5_ignored_tlvs_change_the_parser_state_too():
     # An update with a mandatory sub-TLV still sets the default prefix and, by its flag, the
     # router-id: the next one omits eight octets and has none of its own.
     body = unhex(
-        "0814 02c0 4000 0640 0001 0060 20010db800010002 8000"
-        "080c 0200 5008 0640 0001 0060 0003"
+        "0814 02c0 4000 0640 0001 0060 20010db800010002 8000080c 0200 5008 0640 0001 0060 0003"
     )
     calls, counted = parsed(body)
     assert counted == {"mandatory": 1}

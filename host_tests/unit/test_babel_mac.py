@@ -1,6 +1,7 @@
 """MAC authentication (RFC 8967): captured packets, challenges, replays, restarts, rotation."""
 
 from babel_pair import GROUP, START, Random, key
+
 from branchline.babel.agent import Agent
 from branchline.babel.interface import Interface
 from branchline.babel.mac import (
@@ -157,7 +158,12 @@ def test_keys_are_valid_for_their_times():
     new = Key("new", "hmac-sha256", b"new", send=(100, None), accept=(80, None))
     keys = Keyring([old, new])
     # (seconds, keys that sign, keys that are accepted)
-    cases = ((0, [old], [old]), (90, [old], [old, new]), (110, [new], [old, new]), (130, [new], [new]))
+    cases = (
+        (0, [old], [old]),
+        (90, [old], [old, new]),
+        (110, [new], [old, new]),
+        (130, [new], [new]),
+    )
     message = bytes(36)
     data = b"\x2a\x02\x00\x00"
     for seconds, signing, accepted in cases:

@@ -2,32 +2,21 @@
 
 from micropython import const
 
-from branchline.babel.mac import ACCEPT, CHALLENGE, CounterTlvs, PeerAuth, challenge_reply
-from branchline.babel.mac import pseudo_header
-from branchline.babel.neighbour import Neighbour
-from branchline.babel.outbox import Alarm
-from branchline.babel.packet import ack, retraction, route_request
 from branchline.babel.filters import Policy
+from branchline.babel.listener import Listener
+from branchline.babel.outbox import Alarm, Outbox
+from branchline.babel.packet import retraction
+from branchline.babel.packet import retraction
 from branchline.babel.prefix import prefix_key
-from branchline.babel.records import NONE
 from branchline.babel.router import Router
 from branchline.babel.speaker import Speaker
 from branchline.babel.table import Table
-from branchline.babel.tlv import INFINITY, Parser, body_end
 from branchline.wire.counters import Counters
 from branchline.wire.errors import ProtocolError, StateError
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 _MAX_INTERFACES = const(64)
 _SWEEP_MS = const(1_000)
-# A changed link cost is acted on with others that change about then; a lost link at once.
-_RECOST_MS = const(250)
-# Neighbours' deadlines are looked at no more often.
-_NEIGHBOURS_MS = const(50)
-# A neighbour whose Hellos fail to come is forgotten.
-_MUTE_MS = const(30_000)
-# A neighbour is greeted with all we know, but not more often than this.
-_GREET_GAP_MS = const(1_000)
 
 _COUNTERS = (
     # packets dropped
@@ -111,19 +100,12 @@ class Agent:
             log,
         )
         self._speaker = Speaker(self._router, self._interfaces, self._alarm, self.counters)
-        self._parser = Parser(self, self.counters)
-        self._max_neighbours = max_neighbours
+        self._listener = Listener(
+            self._router, self._interfaces, random, self.counters, max_neighbours
+        )
         self._now = 0
         self._timer = None
         self._sweep_due = None
-        self._neighbours_due = None
-        self._recost_due = None
-        self._recosted = set()
-        # The packet being received.
-        self._peer = None
-        self._now_us = None
-        self._hello_us = None
-        self._echo = None
 
     # -- interfaces and prefixes
 
@@ -153,8 +135,19 @@ class Agent:
         if interface.up:
             self._now = now
             for neighbour in list(interface.neighbours.values()):
-                self._forget(neighbour, now)
+                self._listener.forget(neighbour, now)
             interface.up = False
+
+    def shut_down(self, now):
+        """Has the neighbours forget all that we announced: the last packets to be sent."""
+        self._now = now
+        for interface in self._interfaces.values():
+            if interface.up:
+                # Nothing that waits may be told after this.
+                for neighbour in interface.neighbours.values():
+                    neighbour.outbox = Outbox(self._alarm)
+                interface.outbox = Outbox(self._alarm)
+                interface.outbox.add(retraction(), now)
 
     def announce(self, prefix, plen, now):
         """Announces prefix (4 or 16 octets) as ours; False if the table is full."""
@@ -166,6 +159,13 @@ class Agent:
         self._now = now
         self._router.withdraw(prefix_key(prefix, plen), now)
 
+    def retire(self, now):
+        """Retracts all that we have announced: the last word, to be drained before the end."""
+        self._now = now
+        for interface in self._interfaces.values():
+            if interface.up:
+                interface.outbox.add(retraction(), now)
+
     # -- the five calls
 
     def receive_datagram(self, name, source, destination, buf, n, now, now_us=None):
@@ -176,9 +176,12 @@ class Agent:
         """
         self._now = now
         try:
-            self._receive(name, source, destination, buf, n, now_us)
+            self._listener.receive(name, source, destination, buf, n, now, now_us)
         except ProtocolError:
             self.counters.bump("not_babel")
+        # What was received may have brought forward what is to be done; looking early is cheap.
+        self._arm(self._listener.next_timer())
+        self._arm(self._router.requests.next_timer())
 
     def handle_timer(self, now):
         """Does what is due."""
@@ -188,20 +191,14 @@ class Agent:
         for interface in self._interfaces.values():
             if interface.up:
                 self._beat(interface, now)
-        if _is_due(self._neighbours_due, now):
-            self._check_neighbours(now)
-        if _is_due(self._recost_due, now):
-            self._recost_due = None
-            self._router.neighbour_changed(self._recosted, now)
-            self._recosted.clear()
+        self._listener.handle_timer(now)
         self._router.retry_requests(now)
         if self._sweep_due is None or _is_due(self._sweep_due, now):
             self._router.sweep(now)
             self._sweep_due = ticks_add(now, _SWEEP_MS)
         self._timer = earliest(
             self._sweep_due,
-            self._neighbours_due,
-            self._recost_due,
+            self._listener.next_timer(),
             self._router.requests.next_timer(),
             *[interface.next_timer() for interface in self._interfaces.values() if interface.up],
         )
@@ -240,7 +237,7 @@ class Agent:
         ("conflict", prefix, plen, router_id)   another router announces the prefix, too; if the
         router_id is ours, another one uses it
         """
-        return self._router.next_event()
+        return self._router.news.next_event()
 
     # -- the state, for those who show it
 
@@ -252,13 +249,11 @@ class Agent:
     @property
     def refused(self):
         """A dict (key, neighbour address) -> reason of prefixes that were not learned."""
-        return self._router.refused
+        return self._router.news.refused
 
     def neighbours(self):
-        """Yields the neighbour.Neighbour objects."""
-        for interface in self._interfaces.values():
-            for neighbour in interface.neighbours.values():
-                yield neighbour
+        """The neighbour.Neighbour objects, as an iterator."""
+        return self._listener.neighbours()
 
     def routes(self):
         """Yields (key, next_hop, interface, metric, router_id, seqno, is_selected) of all routes;
@@ -279,149 +274,10 @@ class Agent:
                     prefixes.selected[prefix] == row,
                 )
 
-    # -- receiving
-
-    def _receive(self, name, source, destination, buf, n, now_us):
-        interface = self._interfaces.get(name)
-        counters = self.counters
-        if interface is None or not interface.up:
-            counters.bump("no_interface")
-            return
-        # 4: the source must be link-local.
-        if source[0] != 0xFE or source[1] & 0xC0 != 0x80:
-            counters.bump("not_link_local")
-            return
-        if source == interface.link_local:
-            counters.bump("own_packet")
-            return
-        end = body_end(buf, n)
-        if interface.signer:
-            header = pseudo_header(source, destination)
-            if not interface.keyring.verify(header, buf, end, n):
-                counters.bump("bad_mac")
-                return
-        neighbour = self._neighbour(interface, source)
-        if neighbour is None:
-            counters.bump("neighbours_full")
-            return
-        if interface.signer and not self._is_fresh(neighbour, destination, buf, end):
-            return
-        self._peer = neighbour
-        self._now_us = now_us
-        self._hello_us = self._echo = None
-        self._parser.parse(buf, end, source)
-        self._measure(neighbour)
-        self._relink(neighbour)
-
-    def _neighbour(self, interface, address):
-        """The neighbour of that address, made if there is room; else None."""
-        neighbour = interface.neighbours.get(address)
-        if neighbour is None:
-            if sum([len(i.neighbours) for i in self._interfaces.values()]) >= self._max_neighbours:
-                return None
-            neighbour = Neighbour(interface, bytes(address), ticks_add(self._now, _MUTE_MS))
-            interface.neighbours[neighbour.address] = neighbour
-            self._check_by(neighbour.mute_due)
-        return neighbour
-
-    def _is_fresh(self, neighbour, destination, buf, end):
-        """Whether a packet with a right MAC is no replay; answers and sends challenges."""
-        tlvs = CounterTlvs(buf, end)
-        auth = neighbour.auth
-        if auth is None:
-            auth = neighbour.auth = PeerAuth()
-        # Even in a packet that may be a replay (RFC 8967 4.3.1.2), and at once.
-        if tlvs.request is not None:
-            neighbour.outbox.add(challenge_reply(tlvs.request), self._now)
-        verdict = auth.check(tlvs, destination[0] != 0xFF, self._now)
-        if verdict == ACCEPT:
-            return True
-        if verdict == CHALLENGE:
-            self.counters.bump("challenged")
-            tlv = auth.challenge(self._random, self._now)
-            if tlv:
-                neighbour.outbox.add(tlv, self._now)
-        else:
-            self.counters.bump("replayed")
-        return False
-
-    # -- the parser's sink: one method for each kind of TLV
-
-    def ack_request(self, opaque):
-        """Acknowledgment Request: answered by unicast, at once."""
-        self._peer.outbox.add(ack(opaque), self._now)
-
-    def hello(self, unicast, seqno, interval, sent_us):
-        """Hello (3.4.1)."""
-        peer = self._peer
-        history = peer.unicast if unicast else peer.multicast
-        self._hello_us = sent_us
-        if history.heard(seqno, interval * 10, self._now):
-            # If it is the neighbour that restarted, what it announced before is void; if it is
-            # we, our distances are lost, and it must not go on to route through us.
-            self._router.retract_all(peer, self._now)
-            if peer.txcost == INFINITY:
-                peer.outbox.add(retraction(), self._now)
-            self._greet(peer)
-            if not unicast:
-                # It may have to wait long for our next Hello.
-                peer.interface.want_hello(self._now)
-        self._check_by(history.due)
-
-    def ihu(self, address, rxcost, interval, origin_us, receive_us):
-        """IHU (3.4.2)."""
-        peer = self._peer
-        if address is not None and address != peer.interface.link_local:
-            return
-        was_deaf = peer.txcost == INFINITY
-        peer.heard_ihu(rxcost, interval * 10, self._now)
-        self._check_by(peer.ihu_due)
-        self._echo = (origin_us, receive_us)
-        if was_deaf and rxcost < INFINITY:
-            # What was sent before may have been lost, in a challenge for one.
-            self._greet(peer)
-
-    def update(self, key, interval, seqno, metric, router_id, next_hop):
-        """Update (3.5.3)."""
-        self._router.update(
-            self._peer, key, interval, seqno, metric, router_id, next_hop, self._now
-        )
-
-    def route_request(self, key):
-        """Route Request (3.8.1.1)."""
-        self._router.route_requested(self._peer, key, self._now)
-
-    def seqno_request(self, key, seqno, hop_count, router_id):
-        """Seqno Request (3.8.1.2)."""
-        self._router.seqno_requested(self._peer, key, seqno, hop_count, router_id, self._now)
-        self._arm(self._router.requests.next_timer())
-
-    def _greet(self, neighbour):
-        """Tells a new neighbour all, asks it for all, and says with the next Hello that it is
-        heard."""
-        neighbour.ihu_skip = 0
-        neighbour.outbox.want_dump(self._now)
-        neighbour.outbox.add(route_request(None), self._now)
-
-    def _measure(self, neighbour):
-        """Takes the packet's timestamps, if it has a Hello's and an IHU's (RFC 9616 3.2)."""
-        rtt = neighbour.rtt
-        if rtt is None or self._hello_us is None or self._now_us is None:
-            return
-        if self._echo and self._echo[1] is not None:
-            origin_us, receive_us = self._echo
-            if not rtt.sample(origin_us, receive_us, self._hello_us, self._now_us):
-                self.counters.bump("bad_rtt")
-        rtt.heard(self._hello_us, self._now_us)
-
     # -- time
 
     def _arm(self, due):
         self._timer = earliest(self._timer, due)
-
-    def _check_by(self, due):
-        self._neighbours_due = earliest(self._neighbours_due, due)
-        self._arm(due)
 
     def _beat(self, interface, now):
         """Hellos and full updates, in their intervals less some random time."""
@@ -435,49 +291,6 @@ class Agent:
 
     def _jittered(self, interval_ms):
         return interval_ms - (self._random(1)[0] * interval_ms >> 12)
-
-    def _check_neighbours(self, now):
-        due = None
-        for neighbour in list(self.neighbours()):
-            neighbour.expire(now)
-            self._relink(neighbour)
-            if not neighbour.is_dead():
-                neighbour.mute_due = ticks_add(now, _MUTE_MS)
-            if _is_due(neighbour.mute_due, now):
-                self._forget(neighbour, now)
-            else:
-                due = earliest(due, neighbour.next_timer(), neighbour.mute_due)
-        if due is not None and ticks_diff(due, ticks_add(now, _NEIGHBOURS_MS)) < 0:
-            due = ticks_add(now, _NEIGHBOURS_MS)
-        self._neighbours_due = due
-
-    def _relink(self, neighbour):
-        """Acts on a neighbour's cost if it has changed."""
-        old = neighbour.cost
-        if not neighbour.recost():
-            return
-        if old < INFINITY and neighbour.cost < INFINITY:
-            self._recosted.add(neighbour)
-            if self._recost_due is None:
-                self._recost_due = ticks_add(self._now, _RECOST_MS)
-                self._arm(self._recost_due)
-            return
-        neighbour.ihu_skip = 0
-        self._router.neighbour_changed((neighbour,), self._now)
-        self._notice(neighbour)
-
-    def _notice(self, neighbour):
-        name = "neighbour_down" if neighbour.cost == INFINITY else "neighbour_up"
-        self._router.notice((name, neighbour.interface.name, neighbour.address))
-
-    def _forget(self, neighbour, now):
-        """Drops a neighbour with its routes."""
-        if neighbour.cost < INFINITY:
-            neighbour.cost = INFINITY
-            self._notice(neighbour)
-        self._router.flush(neighbour, now)
-        self._recosted.discard(neighbour)
-        del neighbour.interface.neighbours[neighbour.address]
 
 
 def _is_due(due, now):

@@ -2,13 +2,13 @@
 
 from micropython import const
 
+from branchline.babel.news import News
 from branchline.babel.packet import route_request, seqno_request
-from branchline.babel.prefix import address, prefix_text
+from branchline.babel.prefix import prefix_text
 from branchline.babel.records import NONE
 from branchline.babel.requests import HOP_COUNT, Requests
 from branchline.babel.source import newer
 from branchline.babel.tlv import INFINITY
-from branchline.wire.ip import format_address
 from branchline.wire.ticks import ticks_add, ticks_diff
 
 # A change of the metric that the neighbours are told of at once.
@@ -17,17 +17,13 @@ _URGENT_MS = const(20)
 _TRIGGERED_MS = const(100)
 # A loss is told twice: the first word may itself be lost.
 _URGENT_TIMES = const(2)
-_MAX_NOTICES = const(64)
-_MAX_REFUSED = const(64)
 # Until then our own announcements of before a restart may still echo.
 _ECHO_MS = const(60_000)
 
 
 class Router:
-    """The tables and what is done with them; tells neighbours by filling outboxes.
-
-    interfaces: the agent's dict of Interface by name. `refused` maps (key, neighbour address)
-    to the reason for which a prefix was not learned.
+    """The tables and what is done with them; tells neighbours by filling outboxes, the owner
+    through `news`. interfaces: the agent's dict of Interface by name.
     """
 
     def __init__(self, router_id, seqno, interfaces, table, policy, stub, random, counters, log):
@@ -36,15 +32,12 @@ class Router:
         self.table = table
         self.policy = policy
         self.stub = stub
-        self.refused = {}
         self.requests = Requests(counters)
+        self.news = News(table, counters, log)
         self._interfaces = interfaces
         self._random = random
         self._counters = counters
         self._log = log
-        self._changed = []
-        self._notices = []
-        self._conflicts = {}
         self._echo_until = None
 
     # -- what we announce ourselves
@@ -70,7 +63,7 @@ class Router:
             self._note_echo(now)
             self.table.hold(row, now)
             self.select(row, now)
-            self._mark(row)
+            self.news.mark(row)
             self.tell(key, now, True)
 
     def _note_echo(self, now):
@@ -89,7 +82,7 @@ class Router:
         if metric < INFINITY:
             reason = self._refusal(neighbour, key, router_id, next_hop)
             if reason:
-                self._refuse(neighbour, key, reason)
+                self.news.refuse(neighbour, key, reason)
                 # What was learned before a rule changed must not stay.
                 metric = INFINITY
         table = self.table
@@ -116,36 +109,9 @@ class Router:
         prefixes = self.table.prefixes
         row = prefixes.find(key)
         if row != NONE and prefixes.local[row]:
-            self._conflict(key, router_id)
+            self.news.conflict(key, router_id)
             return "own_prefix"
         return self.policy.refusal(key, neighbour.interface.name, neighbour.address)
-
-    def _refuse(self, neighbour, key, reason):
-        self._counters.bump(reason)
-        name = (key, neighbour.address)
-        if self.refused.get(name) != reason and (
-            name in self.refused or len(self.refused) < _MAX_REFUSED
-        ):
-            self.refused[name] = reason
-            self.notice(
-                ("refused", address(key), key[1], neighbour.interface.name, neighbour.address, reason)
-            )
-            self._log(
-                "babel: %s from %s on %s refused: %s"
-                % (
-                    prefix_text(key),
-                    format_address(neighbour.address),
-                    neighbour.interface.name,
-                    reason,
-                )
-            )
-
-    def _conflict(self, key, router_id):
-        """Reports, once for each prefix, that another router announces it too."""
-        if key not in self._conflicts and len(self._conflicts) < _MAX_REFUSED:
-            self._conflicts[key] = router_id
-            self.notice(("conflict", address(key), key[1], router_id))
-            self._log("babel: " + prefix_text(key) + " is announced by more than one router")
 
     def _own_echo(self, neighbour, key, seqno, metric, now):
         """Our own announcement came back: never a route, but it may carry news of our past."""
@@ -159,7 +125,7 @@ class Router:
             self.seqno = seqno
             self.tell_all(now)
         elif not local and self._echo_until is None:
-            self._conflict(key, self.router_id)
+            self.news.conflict(key, self.router_id)
         if prefix != NONE:
             row = self.table.find_route(prefix, neighbour)
             if row != NONE:
@@ -206,7 +172,7 @@ class Router:
         if metric < INFINITY:
             other = selected != NONE and selected != row and routes.router_id[selected]
             if other and other != router_id and routes.total(selected) < INFINITY:
-                self._conflict(table.prefixes.key[prefix], router_id)
+                self.news.conflict(table.prefixes.key[prefix], router_id)
             # The equal objects of the first update are kept: the rows share them.
             if router_id != old_id:
                 routes.router_id[row] = router_id
@@ -215,7 +181,7 @@ class Router:
                     self.tell(table.prefixes.key[prefix], now, True)
             if next_hop != routes.next_hop[row]:
                 routes.next_hop[row] = next_hop
-                self._mark(prefix)
+                self.news.mark(prefix)
             routes.seqno[row] = seqno
             routes.interval[row] = interval
         routes.metric[row] = metric
@@ -246,7 +212,7 @@ class Router:
                     self.tell(key, now, False)
             return
         prefixes.selected[prefix] = new
-        self._mark(prefix)
+        self.news.mark(prefix)
         if new == NONE:
             if not prefixes.local[prefix]:
                 table.hold(prefix, now)
@@ -392,7 +358,7 @@ class Router:
                 if ticks_diff(now, hold) >= 0:
                     prefixes.hold[row] = None
                     prefixes.announced[row] = INFINITY
-                    self._mark(row)
+                    self.news.mark(row)
                 elif prefixes.selected[row] == NONE:
                     self._ask_any(row, now)
             prefixes.drop_if_idle(row)
@@ -427,44 +393,3 @@ class Router:
             if routes.total(row) < INFINITY:
                 self._ask(prefix, routes.router_id[row], routes.neighbour[row], now)
             row = routes.link[row]
-
-    # -- events
-
-    def notice(self, event):
-        """Queues an event for the owner; the oldest are kept."""
-        if len(self._notices) < _MAX_NOTICES:
-            self._notices.append(event)
-        else:
-            self._counters.bump("events_full")
-
-    def _mark(self, prefix):
-        if not self.table.prefixes.changed[prefix]:
-            self.table.prefixes.changed[prefix] = 1
-            self._changed.append(prefix)
-
-    def next_event(self):
-        """The next event, or None (see Agent.next_event)."""
-        if self._notices:
-            return self._notices.pop(0)
-        prefixes = self.table.prefixes
-        routes = self.table.routes
-        while self._changed:
-            row = self._changed.pop()
-            prefixes.changed[row] = 0
-            key = prefixes.key[row]
-            selected = prefixes.selected[row]
-            hop = port = None
-            if selected != NONE:
-                hop = routes.next_hop[selected]
-                port = routes.neighbour[selected].interface.name
-            elif prefixes.hold[row] is not None and prefixes.port[row] is not None and not prefixes.local[row]:
-                port = ""
-            if hop == prefixes.hop[row] and port == prefixes.port[row]:
-                continue
-            prefixes.hop[row] = hop
-            prefixes.port[row] = port
-            if hop:
-                total = routes.total(selected)
-                return ("install", address(key), key[1], hop, port, total)
-            return ("remove" if port is None else "unreachable", address(key), key[1])
-        return None

@@ -131,10 +131,10 @@ class Speaker:
         row = box.dump
         while row < len(prefixes):
             key = prefixes.key[row]
-            if key is not None and self._is_told(prefixes, row):
-                if not self._update(interface, key, p, now):
-                    box.dump = row
-                    return
+            told = key is not None and self._is_told(prefixes, row)
+            if told and not self._update(interface, key, p, now):
+                box.dump = row
+                return
             row += 1
         box.end_dump(now)
 
@@ -161,9 +161,9 @@ class Speaker:
             router_id, seqno, metric = router.router_id, router.seqno, 0
         elif row != NONE and table.prefixes.selected[row] != NONE and not router.stub:
             selected = table.prefixes.selected[row]
-            if interface.split_horizon:
-                if table.routes.neighbour[selected].interface is interface:
-                    return True
+            source = table.routes.neighbour[selected].interface
+            if interface.split_horizon and source is interface:
+                return True
             metric = table.routes.total(selected)
             if metric < INFINITY:
                 router_id = table.routes.router_id[selected]

@@ -262,4 +262,3 @@ def _request_key(r, ae, plen):
     if octets > size:
         raise ProtocolError("prefix too long")
     return prefix_key(r.octets(octets) + bytes(size - octets), plen)
-

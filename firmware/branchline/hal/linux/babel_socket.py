@@ -40,7 +40,9 @@ class _Half(Socket):
         self.address = address
         self._source = bytearray(_SOCKADDR)
         self._source_size = bytearray(4)
-        self.configure(format_address(address) + "%" + device, _PORT, _BUFFER, _BUFFER, None, device)
+        self.configure(
+            format_address(address) + "%" + device, _PORT, _BUFFER, _BUFFER, None, device
+        )
 
     def set_option6(self, option, value):
         """Sets an IPv6 option or raises OSError."""

@@ -55,8 +55,7 @@ class Gateway:
     """config: app.config's; profiles: tunnel name -> Profile; log: app.log.Log; status: makes a
     StatusFile for the engines, or None; crypto: the names of the only providers to use, or None.
 
-    Raises ConfigError for what a profile asks of TLS that this build does not have, OSError
-    where the system refuses (no netlink, no /dev/net/tun).
+    Raises ConfigError for what a profile asks of TLS that this build does not have.
     """
 
     def __init__(self, config, profiles, log, status=None, crypto=None):

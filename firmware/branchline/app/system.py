@@ -1,12 +1,11 @@
 """What the operating system offers to the tunnels: the one bundle that app hands to them.
 
-What only some gateways need is imported where it is used, as small heaps cannot hold it all.
+What only some gateways need, or only later, is imported where it is used: small heaps cannot
+hold it all at once.
 """
 
 from branchline.hal.linux.clock import ticks, ticks_us, unix_time
 from branchline.hal.linux.entropy import random_octets
-from branchline.hal.linux.interface import Interface
-from branchline.hal.linux.netlink import Netlink
 from branchline.hal.linux.poller import Poller
 from branchline.hal.linux.sockets import BUFFER
 from branchline.hal.linux.tun import open_tun
@@ -40,7 +39,15 @@ class System:
         self.open_tun = open_tun
         self.ticks_us = ticks_us
         self._resolver = None
-        self._netlink = Netlink()
+        self._kernel = None
+
+    @property
+    def _netlink(self):
+        if self._kernel is None:
+            from branchline.hal.linux.netlink import Netlink
+
+            self._kernel = Netlink()
+        return self._kernel
 
     @property
     def kernel_routes(self):
@@ -63,6 +70,8 @@ class System:
 
     def make_interface(self, device):
         """The Interface of a device that was just made."""
+        from branchline.hal.linux.interface import Interface
+
         return Interface(self._netlink, device)
 
     def open_babel(self, device, link_local):

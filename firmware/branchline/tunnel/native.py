@@ -9,7 +9,6 @@ reads a clock by itself.
 from micropython import const
 
 from branchline.openvpn import session as ovpn
-from branchline.openvpn.mss import MssClamp, mss_limits
 from branchline.tunnel.engine import (
     CONNECTING,
     STATE_NAMES,
@@ -20,7 +19,6 @@ from branchline.tunnel.engine import (
     UP,
     WAITING,
 )
-from branchline.tunnel.plan import Plan
 from branchline.tunnel.pump import Pump
 from branchline.tunnel.remotes import Remotes
 from branchline.wire.errors import Unsupported
@@ -67,7 +65,7 @@ class NativeEngine:
 
     def stop(self, now):
         """Leaves: tells the server, takes device, addresses and routes away."""
-        if self._session:
+        if self._pump:
             self._session.stop()
             self._pump.drain(now)
         self._teardown()
@@ -202,7 +200,8 @@ class NativeEngine:
             self._retry("connect", str(error.args[-1]), now)
 
     def _capacity(self, profile):
-        return max(profile.tun_mtu, profile.tun_mtu_max) + _SLACK
+        longest = max(profile.tun_mtu, profile.tun_mtu_max, profile.max_packet_size)
+        return longest + _SLACK
 
     def _begin(self, transport, profile, now):
         """The transport stands: run a session over it."""
@@ -254,6 +253,9 @@ class NativeEngine:
     def _come_up(self, options, now):
         system = self._system
         profile = self._profile.at(self._remotes.current())
+        # Loaded when the handshake's memory is free again.
+        from branchline.tunnel.plan import Plan
+
         plan = Plan(options, profile, self._remotes.address(), self._rank)
         try:
             device = system.open_tun(self._device_name, profile.dev_type == "tap")
@@ -281,6 +283,8 @@ class NativeEngine:
 
     def _clamp(self, profile):
         """The MssClamp that `mssfix` asks for, or None."""
+        from branchline.openvpn.mss import MssClamp, mss_limits
+
         limits = mss_limits(
             *profile.mssfix,
             self._session.ring.current,

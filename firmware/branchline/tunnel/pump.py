@@ -10,7 +10,6 @@ from branchline.wire.slot import HEADROOM, Slot
 
 # Packets moved in one direction before the poller looks at the others.
 _BATCH = const(16)
-_CONTROL_PACKET = const(2048)
 
 
 class Pump:
@@ -31,8 +30,9 @@ class Pump:
         self._broken = broken
         self._received = Slot(capacity)
         self._sent = Slot(capacity)
-        self._control = memoryview(bytearray(_CONTROL_PACKET))
-        self._control_body = self._control[transport.prefix :]
+        # The session's own datagrams and the device's packets take turns in one buffer.
+        self._control = self._sent.at(HEADROOM - transport.prefix)
+        self._control_body = self._sent.at(HEADROOM)
         self._clamp = None
         self._paused = False
         # Looking up a method as a value allocates, so the packet path finds these ready.

@@ -22,17 +22,22 @@ class Library:
 
     def __init__(self, name):
         self._name = name
+        self._made = {}
         try:
             self._lib = ffi.open(name)
         except OSError:
             raise Unsupported("no library " + str(name)) from None
 
     def func(self, result, name, arguments):
-        """The C function `name`, of the given types; raises Unsupported where it is missing."""
-        try:
-            return self._lib.func(result, name, arguments)
-        except OSError:
-            raise Unsupported("no function " + name + " in " + str(self._name)) from None
+        """The C function `name`, of the given types, made once; raises Unsupported where it is
+        missing."""
+        key = result + name + arguments
+        if key not in self._made:
+            try:
+                self._made[key] = self._lib.func(result, name, arguments)
+            except OSError:
+                raise Unsupported("no function " + name + " in " + str(self._name)) from None
+        return self._made[key]
 
 
 def errno():

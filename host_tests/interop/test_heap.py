@@ -1,0 +1,34 @@
+"""How little memory the compiled gateway needs.
+
+`w` has MicroPython size the heap by the words of this machine, so that 96wk holds as many objects
+here as 96 KB do on a 32-bit board. As on a board, the code itself lies outside the heap.
+"""
+
+import pytest
+
+from host_tests.lab import Gateway
+
+_PINGS = 1000
+
+
+@pytest.mark.parametrize("wrap", ["none", "tls-auth", "tls-crypt", "tls-crypt-v2"])
+def test_a_tunnel_carries_pings_in_96_kilobytes(pair, wrap):
+    server = pair.server(wrap=wrap)
+    gateway = Gateway(pair.branch, {"hub": pair.profile(server)}, heap="96wk", compiled=True)
+    gateway.start().wait_up()
+    assert pair.branch.ping(server.address, _PINGS, interval=0.002).lost == 0
+    gateway.stop()
+
+
+def test_two_tunnels_carry_pings_in_128_kilobytes(pair):
+    servers = [
+        pair.server(name=f"server{i}", port=1194 + i, network=f"10.{8 + i}.0.0/24",
+                    wrap="tls-crypt")
+        for i in range(2)
+    ]
+    profiles = {server.name: pair.profile(server) for server in servers}
+    gateway = Gateway(pair.branch, profiles, heap="128wk", compiled=True)
+    gateway.start().wait_up()
+    for server in servers:
+        assert pair.branch.ping(server.address, _PINGS // 2, interval=0.002).lost == 0
+    gateway.stop()

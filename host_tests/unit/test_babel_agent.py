@@ -215,7 +215,7 @@ def test_our_own_router_id_is_never_a_route():
 
 
 def test_another_router_with_our_id_or_our_prefix_is_reported_once():
-    bench = announcing(OWN)
+    bench = announcing(OWN, seqno=5)
     peer = Peer(bench).up()
     for _ in range(3):
         peer.update(OWN, router_id=R3)
@@ -226,9 +226,7 @@ def test_another_router_with_our_id_or_our_prefix_is_reported_once():
     ]
     bench.wait(61_000, (peer,))
     bench.events()
-    peer.update(FAR, seqno=0, router_id=ROUTER_ID)
-    bench.agent._router.seqno = 0
-    peer.update(FAR, seqno=0, router_id=ROUTER_ID)
+    peer.update(FAR, seqno=5, router_id=ROUTER_ID)
     assert bench.events()[-1] == ("conflict",) + parse_prefix(FAR) + (ROUTER_ID,)
 
 

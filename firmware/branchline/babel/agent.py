@@ -6,7 +6,6 @@ from branchline.babel.filters import Policy
 from branchline.babel.listener import Listener
 from branchline.babel.outbox import Alarm, Outbox
 from branchline.babel.packet import retraction
-from branchline.babel.packet import retraction
 from branchline.babel.prefix import prefix_key
 from branchline.babel.router import Router
 from branchline.babel.speaker import Speaker

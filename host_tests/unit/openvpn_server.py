@@ -133,11 +133,8 @@ class _Negotiation:
             else:
                 self.tls.feed(payload)
         if self.tls:
-            try:
-                while data := self.tls.read():
-                    self.text += data
-            except OSError:
-                pass  # the client refused: what it says of it is what is tested
+            while data := self.tls.read():
+                self.text += data
 
     def flush(self, now):
         while self.tls and self.reliable.can_send():
@@ -204,8 +201,11 @@ class Server:
         for ack in acks:
             negotiation.reliable.acknowledged(ack)
         if message_id is not None and negotiation.reliable.received(message_id, payload):
-            negotiation.deliver()
-            self._read(negotiation, now)
+            try:
+                negotiation.deliver()
+                self._read(negotiation, now)
+            except OSError:
+                pass  # TLS came to its end: what the client says of it is what is tested
         negotiation.flush(now)
 
     def _match(self, opcode, packet, now):

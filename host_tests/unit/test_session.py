@@ -464,3 +464,18 @@ def test_leaving_before_it_is_up():
     link.session.stop()
     link.session.close()
     assert link.session.next_timer() is None
+
+
+def test_noise_inside_tls():
+    for settings in ({}, _CRYPT):
+        for ms in range(0, 90, 10):
+            for message_id in range(6):
+                link = Link(**settings)
+                link.run(ms)
+                body = b"\0" + message_id.to_bytes(4, "big") + b"\x16\3\3\0\x08" + bytes(range(8))
+                link.inject(link.server.forge(opcodes.CONTROL_V1, body))
+                link.run(60_000)
+                # Either the message was an old one, or it ends this session, with a reason.
+                assert link.kinds() in ([ovpn.UP], [ovpn.DOWN], [ovpn.UP, ovpn.DOWN])
+                if link.down():
+                    assert link.down()[0] in ("tls-error", "timeout") and link.down()[1]

@@ -3,6 +3,8 @@
 from openvpn_link import STATIC_KEY, UNIX_TIME, WKC, make_profile, make_provider
 from openvpn_server import server_wrap
 
+from branchline.hal.linux.gnutls import Gnutls
+from branchline.hal.linux.libcrypto import Libcrypto
 from branchline.openvpn import opcodes
 from branchline.openvpn.tls_wrap import (
     HEADER_SIZE,
@@ -20,18 +22,25 @@ _BODIES = (b"\0\0\0\0\1", b"\0\0\0\0\1" + bytes(range(256)) * 5)
 _TIME = UNIX_TIME
 
 
-def _twins(digests=("SHA1", "SHA256")):
-    """(name, client's wrapper, server's wrapper) of every kind."""
-    provider = make_provider()
-    for digest in digests:
-        for direction in (None, 0, 1):
-            client = TlsAuth(STATIC_KEY, direction, provider, digest, _TIME)
-            server = server_wrap("auth", STATIC_KEY, provider, _TIME, direction, digest)
-            yield "auth " + digest, client, server
-    client = TlsCrypt(STATIC_KEY, provider, _TIME)
-    yield "crypt", client, server_wrap("crypt", STATIC_KEY, provider, _TIME)
-    client = TlsCryptV2(STATIC_KEY, WKC, provider, _TIME)
-    yield "crypt-v2", client, server_wrap("crypt-v2", STATIC_KEY, provider, _TIME)
+def _twins():
+    """(name, client's wrapper, server's wrapper) of every kind; each library's provider on the
+    client's side against the same or the pure one on the server's."""
+    pure = make_provider()
+    for provider, server_provider, digests in (
+        (pure, pure, ("SHA1", "SHA256")),
+        (Gnutls(), pure, ("SHA1", "SHA256")),
+        (Libcrypto(), pure, ("SHA1", "SHA256")),
+        (Gnutls(), Libcrypto(), ("SHA384", "SHA512")),
+    ):
+        for digest in digests:
+            for direction in (None, 0, 1):
+                client = TlsAuth(STATIC_KEY, direction, provider, digest, _TIME)
+                server = server_wrap("auth", STATIC_KEY, server_provider, _TIME, direction, digest)
+                yield "auth " + digest, client, server
+        server = server_wrap("crypt", STATIC_KEY, server_provider, _TIME)
+        yield "crypt", TlsCrypt(STATIC_KEY, provider, _TIME), server
+        server = server_wrap("crypt-v2", STATIC_KEY, server_provider, _TIME)
+        yield "crypt-v2", TlsCryptV2(STATIC_KEY, WKC, provider, _TIME), server
 
 
 def _refused(wrap, packet):

@@ -158,13 +158,6 @@ class Agent:
         self._now = now
         self._router.withdraw(prefix_key(prefix, plen), now)
 
-    def retire(self, now):
-        """Retracts all that we have announced: the last word, to be drained before the end."""
-        self._now = now
-        for interface in self._interfaces.values():
-            if interface.up:
-                interface.outbox.add(retraction(), now)
-
     # -- the five calls
 
     def receive_datagram(self, name, source, destination, buf, n, now, now_us=None):

@@ -3,6 +3,7 @@
 from openvpn_link import STATIC_KEY, UNIX_TIME, WKC, make_profile, make_provider
 from openvpn_server import server_wrap
 
+from branchline.crypto import hmac
 from branchline.hal.linux.gnutls import Gnutls
 from branchline.hal.linux.libcrypto import Libcrypto
 from branchline.openvpn import opcodes
@@ -112,6 +113,18 @@ def test_another_key_or_direction():
         TlsCrypt(STATIC_KEY, provider, 0),
     ):
         assert _refused(wrap, wrap.wrap(_HEADER, b"x")) == "control_bad_auth"
+
+
+def test_which_part_of_the_static_key_signs():
+    provider = make_provider()
+    stamp = unhex("00000001 12345678")
+    for direction, start in ((None, 64), (0, 64), (1, 192)):
+        wrap = TlsAuth(STATIC_KEY, direction, provider, "SHA1", 0x12345678)
+        mac = hmac.new(STATIC_KEY[start : start + 20], stamp + _HEADER + b"body", "SHA1")
+        assert wrap.wrap(_HEADER, b"body")[9:29] == mac.digest(), direction
+    wrap = TlsCrypt(STATIC_KEY, provider, 0x12345678)
+    mac = hmac.new(STATIC_KEY[192:224], _HEADER + stamp + b"body", "SHA256")
+    assert wrap.wrap(_HEADER, b"body")[17:49] == mac.digest()
 
 
 def test_the_layout():

@@ -70,9 +70,8 @@ class KeyRing:
         if old is not None:
             self.old = None
             self._count(old)
-            # After seven renegotiations the key id, so the octet, is in use again.
-            if all(old.first_octet != data.first_octet for data in self._live()):
-                del self._openers[old.first_octet]
+            # Of seven key ids in turn, three keys never share one.
+            del self._openers[old.first_octet]
             old.close()
 
     def _live(self):

@@ -47,6 +47,7 @@ class Plan:
         self._tap = profile.dev_type == "tap"
         self._remote = remote
         self._gateway = None
+        self._gateway_ipv6 = options.ifconfig_ipv6[2] if options.ifconfig_ipv6 else None
         if not profile.ifconfig_noexec:
             self._add_addresses(options, profile.dev_type)
         if not profile.route_noexec:
@@ -54,8 +55,8 @@ class Plan:
             for network, plen, gateway, metric in options.routes:
                 self._add_route(network, plen, gateway, metric, options.route_metric)
             for network, plen, gateway, metric in options.routes_ipv6:
-                via = gateway if self._tap else None
-                self._add(network, plen, options.route_metric if metric is None else metric, via)
+                metric = options.route_metric if metric is None else metric
+                self._add(network, plen, metric, gateway or self._gateway_ipv6)
             if options.redirect_gateway is not None:
                 self._redirect(options.redirect_gateway)
 
@@ -123,4 +124,5 @@ class Plan:
         if "ipv6" in flags:
             halves += _HALVES_IPV6
         for network, plen in halves:
-            self._add(network, plen, 0, self._gateway if len(network) == 4 else None)
+            via = self._gateway if len(network) == 4 else self._gateway_ipv6
+            self._add(network, plen, 0, via)

@@ -44,7 +44,7 @@ class Routing:
             self._policy,
             routing.stub,
             # Rises with every restart, so that neighbours find what we announce feasible.
-            system.unix_time() >> 2 & 0xFFFF,
+            system.unix_time() >> 8 & 0xFFFF,
             max_neighbours=routing.max_neighbours,
             max_prefixes=routing.max_routes,
             max_routes=4 * routing.max_routes,
@@ -117,13 +117,16 @@ class Routing:
 
     def tunnel_down(self, device, now):
         """A tunnel's device goes away."""
-        socket = self._sockets.pop(device, None)
-        if socket:
+        if device in self._sockets:
+            self._close(device)
             self.agent.remove_interface(device, now)
-            for half in socket.halves:
-                self._system.poller.unregister(half)
-            socket.close()
             self._drain(now)
+
+    def _close(self, device):
+        socket = self._sockets.pop(device)
+        for half in socket.halves:
+            self._system.poller.unregister(half)
+        socket.close()
 
     def _reader(self, device, half):
         """The poller's handler of one half of a BabelSocket."""
@@ -221,12 +224,13 @@ class Routing:
     # ---- the end ----
 
     def stop(self, now):
-        """Retracts what is ours while the tunnels still stand, then clears the kernel."""
-        for prefix, plen in self._own_prefixes():
-            self.agent.withdraw(prefix, plen, now)
+        """Retracts all while the tunnels still stand, then clears the kernel."""
+        self.agent.shut_down(now)
         self._drain(now)
+        # What was written to a tunnel's device has yet to be sealed and sent.
+        self._system.poller.wait(0)
         for device in list(self._sockets):
-            self.tunnel_down(device, now)
+            self._close(device)
         for text in self._kernel.undo():
             self._log("warning", "kernel", text)
 

@@ -235,7 +235,7 @@ class Routing:
             self._log("warning", "kernel", text)
 
     def status(self):
-        """A dict of JSON values: neighbours, routes and counters."""
+        """A dict of JSON values: neighbours, routes, prefixes not learned, counters."""
         return {
             "router_id": self._router_id.hex(),
             "neighbours": [
@@ -260,6 +260,10 @@ class Routing:
                 }
                 for key, next_hop, device, metric, router_id, _, selected in self.agent.routes()
                 if selected and metric < INFINITY
+            ],
+            "refused": [
+                {"prefix": prefix_text(key), "from": format_address(address), "reason": reason}
+                for (key, address), reason in self.agent.refused.items()
             ],
             "counters": self.agent.counters.nonzero(),
         }

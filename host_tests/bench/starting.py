@@ -1,10 +1,15 @@
 """How soon the tunnel is up, counted from the start of the process."""
 
+import re
 import statistics
+import time
 
 from host_tests.bench.network import BenchNetwork
 from host_tests.bench.subjects import Subject
 from host_tests.lab import Lab
+
+_UP = r"Initialization Sequence Completed|^\S+ +info +hub up "
+_TIMEOUT = 20.0
 
 
 def measure(subjects: tuple[Subject, ...], starts: int, note) -> dict[Subject, list[float]]:
@@ -16,7 +21,7 @@ def measure(subjects: tuple[Subject, ...], starts: int, note) -> dict[Subject, l
             for subject in subjects:
                 note(f"start {number}/{starts}: {subject.name}")
                 client = network.start(subject)
-                times[subject].append(client.wait_up())
+                times[subject].append(_up_after(client.process))
                 client.stop()
     return times
 
@@ -35,3 +40,16 @@ def summary(times: dict[Subject, list[float]]) -> list[dict]:
         }
         for subject, own in times.items()
     ]
+
+
+def _up_after(process) -> float:
+    """Seconds from the start of a process until it says that its tunnel is up.
+
+    Looks more often than the lab does: the times are of a few milliseconds.
+    """
+    up = re.compile(_UP, re.MULTILINE)
+    while not up.search(process.log()):
+        if not process.running or time.monotonic() > process.started + _TIMEOUT:
+            process.wait_for(_UP, 0)
+        time.sleep(0.0005)
+    return time.monotonic() - process.started

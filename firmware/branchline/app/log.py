@@ -3,6 +3,8 @@
 import sys
 import time
 
+# MicroPython writes at once, and its flush is an fsync, for which packets would have to wait.
+_BUFFERED = sys.implementation.name == "cpython"
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -25,5 +27,5 @@ class Log:
             "%02d:%02d:%02d.%03d %-7s %s %s %s\n"
             % (hour, minute, second, nanoseconds // 1000000 % 1000, level, subject, event, text)
         )
-        if hasattr(sys.stdout, "flush"):
+        if _BUFFERED:
             sys.stdout.flush()

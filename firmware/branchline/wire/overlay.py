@@ -5,7 +5,6 @@
         result = parser.parse_profile(...)
 """
 
-import gc
 import sys
 
 
@@ -30,4 +29,3 @@ class Overlay:
             package, _, module = name.rpartition(".")
             if package in sys.modules:
                 delattr(sys.modules[package], module)
-        gc.collect()

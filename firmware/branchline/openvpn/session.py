@@ -55,6 +55,8 @@ _CONNECTING = const(1)
 _UP = const(2)
 _DOWN = const(3)
 
+# Stock servers send no alert when they refuse a certificate or a TLS version.
+_SILENT_HANDSHAKE = "the TLS handshake did not end within hand-window: see the server's log"
 _SECOND_MS = const(1000)
 # First retransmission timeout unless tls-timeout is given: stock's 2 s is long where packets are
 # lost, and a handshake over a long path only sends a few copies too many.
@@ -428,7 +430,7 @@ class Session:
         elif self._push_due is not None:
             self._down("timeout", "the server sent no PUSH_REPLY")
         else:
-            self._down("timeout", "the TLS handshake did not end within hand-window")
+            self._down("timeout", _SILENT_HANDSHAKE)
 
     # ---- ends ----
 

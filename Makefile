@@ -77,8 +77,8 @@ run:  ## the gateway, in the foreground: make run CONFIG=path/to/folder
 	@[ -f "$(CONFIG)/gateway.json" ] || { \
 	    echo "make run needs CONFIG=folder, and a gateway.json in that folder (README.md)" >&2; \
 	    exit 2; }
-	@sh tools/setup/setup.sh micropython
-	@MICROPYPATH=$(MICROPYPATH) exec $(MICROPYTHON) firmware/main.py "$(CONFIG)"
+	@$(MAKE) --no-print-directory compile
+	@MICROPYPATH=.frozen exec $(MICROPYTHON) firmware/image_main.py $(IMAGE) "$(CONFIG)"
 
 clean:  ## remove what was built and installed here (not Debian's packages)
 	rm -rf .venv .toolchain build .pytest_cache .ruff_cache .hypothesis

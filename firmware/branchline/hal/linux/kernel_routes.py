@@ -26,10 +26,12 @@ class KernelRoutes:
 
     def sweep(self):
         """Removes what a crash has left behind; returns the number of routes removed."""
+        # Routes first: those with the address as their source would go uncounted with it.
+        count = self._ledger.sweep()
         left = self._netlink.link(_ADDRESS_LINK)
         if left:
             self._netlink.delete_link(left.index)
-        return self._ledger.sweep()
+        return count
 
     def hold_address(self, address):
         """Puts the gateway's static address (4 or 16 octets) on a link that never goes down; it

@@ -38,6 +38,7 @@ class ControlChannel:
         self.remote_id = None
         self.current = new_key(0)
         self.next = None
+        self._last_id = 0
         self._wrap = wrap
         self._new_key = new_key
         self._may_rekey = may_rekey
@@ -79,8 +80,9 @@ class ControlChannel:
         for key in (self.current, self.next):
             if key and key.key_id == key_id:
                 return key
-        if opcode == opcodes.SOFT_RESET_V1 and key_id == self._next_id() and self._may_rekey():
-            return self.start_rekey(now)
+        # The server may have made attempts that never reached us, so any other id will do.
+        if opcode == opcodes.SOFT_RESET_V1 and key_id and self._may_rekey():
+            return self._open(key_id, now)
         raise ProtocolError("unknown_key")
 
     def next_packet(self, now):
@@ -104,13 +106,14 @@ class ControlChannel:
         due = self.current.reliable.next_timer()
         return earliest(due, self.next.reliable.next_timer()) if self.next else due
 
-    def _next_id(self):
-        """1 to 7, then 1 again; 0 is the first key's alone."""
-        return self.current.key_id % 7 + 1
-
     def start_rekey(self, now):
-        """Opens a renegotiation; returns its KeyState."""
-        self.next = self._new_key(self._next_id())
+        """Opens a renegotiation under the next key id: 1 to 7, then 1 again; 0 is the first
+        key's alone. Failed attempts count, as in the stock server."""
+        self._open(self._last_id % 7 + 1, now)
+
+    def _open(self, key_id, now):
+        self._last_id = key_id
+        self.next = self._new_key(key_id)
         self.next.start(opcodes.SOFT_RESET_V1, now)
         return self.next
 

@@ -16,6 +16,15 @@ from branchline.openvpn import opcodes
 from branchline.openvpn.control import COUNTERS as CONTROL_COUNTERS
 from branchline.openvpn.control import ControlChannel
 from branchline.openvpn.data import DataChannel
+from branchline.openvpn.events import (
+    DOWN,
+    ENDS,
+    INFO,
+    NAME_LEARNT,
+    REKEYED,
+    UP,
+    pending_seconds,
+)
 from branchline.openvpn.key_state import GOT_KEY, KeyState
 from branchline.openvpn.keyring import KeyRing
 from branchline.openvpn.ncp import agreed_cipher, printable, usable_ciphers
@@ -31,24 +40,12 @@ from branchline.openvpn.ping import (
     Keepalive,
 )
 from branchline.openvpn.push import Pull, PushRejected, PushReply
+from branchline.openvpn.rekey import RekeyTimer
 from branchline.openvpn.tls_wrap import make_wrap
 from branchline.wire.counters import Counters
 from branchline.wire.errors import ConfigError, NameLearnt, ProtocolError, TlsError, Unsupported
 from branchline.wire.slot import HEADROOM, Slot
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
-
-# Events: (kind, detail).
-UP = const(1)  # detail: TunnelOptions
-DOWN = const(2)  # detail: (reason, text); reason is one of the words below
-REKEYED = const(3)  # detail: the new key id
-INFO = const(4)  # detail: text for the log
-
-# Reasons of DOWN that the owner tells apart; every other reason means 'try again'.
-AUTH_FAILED = "auth-failed"
-SERVER_RESTART = "server-restart"
-HALT = "halt"
-NAME_LEARNT = "name-learnt"
-LOCAL_EXIT = ("ping-exit", "inactive")
 
 _IDLE = const(0)
 _CONNECTING = const(1)
@@ -62,11 +59,8 @@ _SECOND_MS = const(1000)
 # lost, and a handshake over a long path only sends a few copies too many.
 _TIMEOUT_MS = const(500)
 _PUSH_REQUEST_MS = const(5000)
-_REKEY_RETRY_S = const(10)
 # Room for a ping or an exit notice.
 _SMALL = const(32)
-# The stock server's limit for AUTH_PENDING.
-_MAX_AUTH_PENDING_S = const(3600)
 COUNTERS = (
     ("too_long", "control_unknown_message", "rekey_failed")
     + CONTROL_COUNTERS
@@ -123,12 +117,12 @@ class Session:
         self._state = _IDLE
         self._now = self._started = 0
         self._deadline = self._second = self._push_due = None
-        self._key_age_s = self._rekey_at_s = 0
+        self._rekey = RekeyTimer(profile)
         self._keepalive = None
         self._push_reply = PushReply()
         self._small = Slot(_SMALL)
         self._pending_data = []
-        self._own_octets = 0
+        self._own_octets = self._control_packets = 0
         self._events = []
 
     def _new_key_state(self, key_id):
@@ -249,6 +243,7 @@ class Session:
         parsed = control.receive(packet, self._now)
         if parsed is None:
             return
+        self._control_packets += 1
         if not negotiating[0] and not control.current.reliable.retransmissions:
             self.rtt_ms = ticks_diff(self._now, self._started)
         if negotiating != (True, control.next):
@@ -263,7 +258,9 @@ class Session:
         except (ConfigError, PushRejected, Unsupported) as error:
             self._down("options-error", str(error))
         except (TlsError, ProtocolError) as error:
-            self._failed(key, error)
+            self._failed(key, str(error))
+        except (OSError, MemoryError) as error:
+            self._failed(key, "TLS cannot start: " + repr(error))
 
     def _progress(self, key):
         """A control packet moved a negotiation on."""
@@ -283,11 +280,19 @@ class Session:
     def _message(self, message):
         """A control message (bytes) of the server's: a word, and after a comma its detail."""
         word, _, detail = message.partition(b",")
-        handler = _MESSAGES.get(word)
+        detail = printable(detail)
         if word == b"PUSH_REPLY":
             self._on_push_reply(message)
-        elif handler:
-            handler(self, printable(detail))
+        elif word in ENDS:
+            reason, text = ENDS[word]
+            self._down(reason, detail or text)
+        elif word in (b"INFO", b"INFO_PRE"):
+            self._events.append((INFO, detail))
+        elif word == b"AUTH_PENDING":
+            self._events.append((INFO, "authentication is pending: " + detail))
+            seconds = pending_seconds(detail)
+            if seconds is not None and self._deadline is not None:
+                self._deadline = ticks_add(self._now, seconds * 1000)
         else:
             self.counters.bump("control_unknown_message")
 
@@ -297,29 +302,6 @@ class Session:
             options = pull.apply(self._push_reply.options)
             self.push_notes = pull.notes
             self._come_up(options)
-
-    def _on_auth_failed(self, detail):
-        self._down(AUTH_FAILED, detail or "the server refused the client's credentials")
-
-    def _on_restart(self, detail):
-        self._down(SERVER_RESTART, detail)
-
-    def _on_halt(self, detail):
-        self._down(HALT, detail or "the server told the client to stop")
-
-    def _on_exit(self, detail):
-        self._down(SERVER_RESTART, "the server leaves")
-
-    def _on_info(self, detail):
-        self._events.append((INFO, detail))
-
-    def _on_auth_pending(self, detail):
-        self._events.append((INFO, "authentication is pending: " + detail))
-        for option in detail.split(","):
-            word, _, value = option.partition(" ")
-            if word == "timeout" and value.isdigit() and self._deadline is not None:
-                seconds = min(int(value), _MAX_AUTH_PENDING_S)
-                self._deadline = ticks_add(self._now, seconds * 1000)
 
     def _come_up(self, options):
         """The options are known: make the data channel."""
@@ -377,38 +359,26 @@ class Session:
         control = self._control
         self.ring.add(self._data_channel(control.next))
         control.finish_rekey()
-        self._key_age_s = self._rekey_at_s = 0
+        self._rekey.restart()
         self._deadline = None
         self._events.append((REKEYED, control.current.key_id))
 
     def _abandon_rekey(self, text):
-        """The current key goes on; there is another try soon, until the key is too old."""
+        """The current key goes on, and there is another try soon."""
         self.counters.bump("rekey_failed")
         self._control.abandon_rekey()
         self._deadline = None
-        self._rekey_at_s = self._key_age_s + _REKEY_RETRY_S
-        profile = self._profile
-        if profile.reneg_sec and self._key_age_s > profile.reneg_sec + profile.tran_window:
-            self._down("rekey-failed", text)
-        else:
+        if self._rekey.failed():
             self._events.append((INFO, "renegotiation failed: " + text))
-
-    def _rekey_is_due(self):
-        # The newest key: the ring may not seal with it yet.
-        data = self.ring.next or self.ring.current
-        profile = self._profile
-        age = self._key_age_s
-        return age >= self._rekey_at_s and (
-            (profile.reneg_sec and age >= profile.reneg_sec)
-            or data.needs_rekey
-            or (profile.reneg_bytes and data.tx_octets + data.rx_octets >= profile.reneg_bytes)
-            or (profile.reneg_pkts and data.tx_packets + data.rx_packets >= profile.reneg_pkts)
-        )
+        else:
+            self._down("rekey-failed", text)
 
     # ---- time ----
 
     def _seconds(self, passed):
         sent, received, out, into = self.ring.totals()
+        # An authentic control packet shows as well as data that the server is alive.
+        received += self._control_packets
         action = self._keepalive.tick(passed, sent, received, out + into - self._own_octets)
         if action == SEND_PING:
             self._pending_data.append(PING)
@@ -417,8 +387,9 @@ class Session:
             self._down(*_SILENCE[action])
             return
         self.ring.tick(passed)
-        self._key_age_s += passed
-        if self._can_rekey() and self._rekey_is_due():
+        # The newest key: the ring may not seal with it yet.
+        due = self._rekey.is_due(passed, self.ring.next or self.ring.current)
+        if due and self._can_rekey():
             self._control.start_rekey(self._now)
             self._deadline = ticks_add(self._now, self._profile.hand_window * 1000)
 
@@ -441,16 +412,16 @@ class Session:
             self._own_octets += n + self.ring.current.framing_size
             return 0
         if n >= len(EXIT_NOTICE) and payload == EXIT_NOTICE:
-            self._on_exit("")
+            self._down(*ENDS[b"EXIT"])
             return 0
         return n
 
-    def _failed(self, key, error):
+    def _failed(self, key, text):
         key.flush(self._now)  # TLS may have an alert for the server
         if key is self._control.next:
-            self._abandon_rekey(str(error))
+            self._abandon_rekey(text)
         else:
-            self._down("tls-error", str(error))
+            self._down("tls-error", text)
 
     def _down(self, reason, text):
         """The one way into the final state; what comes after it changes nothing."""
@@ -466,14 +437,4 @@ _SILENCE = {
     PING_RESTART: ("ping-restart", "nothing from the server for ping-restart seconds"),
     PING_EXIT: ("ping-exit", "nothing from the server for ping-exit seconds"),
     INACTIVE: ("inactive", "too little traffic for the time that `inactive` names"),
-}
-
-_MESSAGES = {
-    b"AUTH_FAILED": Session._on_auth_failed,
-    b"RESTART": Session._on_restart,
-    b"HALT": Session._on_halt,
-    b"EXIT": Session._on_exit,
-    b"INFO": Session._on_info,
-    b"INFO_PRE": Session._on_info,
-    b"AUTH_PENDING": Session._on_auth_pending,
 }

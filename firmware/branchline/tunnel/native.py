@@ -8,7 +8,8 @@ reads a clock by itself.
 
 from micropython import const
 
-from branchline.openvpn import session as ovpn
+from branchline.openvpn import events
+from branchline.openvpn.session import Session
 from branchline.tunnel.engine import (
     CONNECTING,
     STATE_NAMES,
@@ -207,7 +208,7 @@ class NativeEngine:
         """The transport stands: run a session over it."""
         remote = self._remotes.current()
         try:
-            self._session = ovpn.Session(
+            self._session = Session(
                 profile,
                 self._env,
                 remote.is_tcp(),
@@ -239,11 +240,11 @@ class NativeEngine:
         """Takes the session's events."""
         while self._session and (event := self._session.next_event()):
             kind, detail = event
-            if kind == ovpn.UP:
+            if kind == events.UP:
                 self._come_up(detail, now)
-            elif kind == ovpn.DOWN:
+            elif kind == events.DOWN:
                 self._go_down(detail[0], detail[1], now)
-            elif kind == ovpn.REKEYED:
+            elif kind == events.REKEYED:
                 self._log("info", "rekeyed", "key_id=" + str(detail))
             else:
                 self._log("info", "server", detail)
@@ -305,14 +306,14 @@ class NativeEngine:
 
     def _go_down(self, reason, text, now):
         """The session ended: decide what comes next (OpenVPN manual, --auth-retry, SIGUSR1)."""
-        if reason in ovpn.LOCAL_EXIT or reason == ovpn.HALT:
+        if reason in events.LOCAL_EXIT or reason == events.HALT:
             self._finish(reason, text)
-        elif reason == ovpn.NAME_LEARNT:
+        elif reason == events.NAME_LEARNT:
             self._teardown()
             self._connect(self._remotes.current(), now)
-        elif reason == ovpn.AUTH_FAILED:
+        elif reason == events.AUTH_FAILED:
             self._refused(text, now)
-        elif reason == ovpn.SERVER_RESTART and self.state == UP:
+        elif reason == events.SERVER_RESTART and self.state == UP:
             if text.startswith("[") and "N" in text.partition("]")[0]:
                 # The server asks for the next remote.
                 self._remotes.again()

@@ -119,16 +119,21 @@ class Pump:
 
     def _pause(self):
         """The transport takes no more: leave packets in the device until it does (TCP only)."""
-        if getattr(self.transport, "blocked", False):
+        if self._is_blocked():
             self._poller.want_write(self.transport, True)
             if self.device and not self._paused:
                 self._paused = True
                 self._poller.unregister(self.device)
         return self._paused
 
+    def _is_blocked(self):
+        return getattr(self.transport, "blocked", False)
+
     def _resume(self):
         if not self.transport.flush():
             return
+        # The session's own datagrams have waited, too.
+        self._session.needs_drain = True
         self._poller.want_write(self.transport, False)
         if self._paused:
             self._paused = False
@@ -139,7 +144,7 @@ class Pump:
         session = self._session
         session.needs_drain = False
         try:
-            while n := session.next_datagram(self._control_body):
+            while not self._is_blocked() and (n := session.next_datagram(self._control_body)):
                 self._write(self._control, n)
             self._pause()
         except OSError as error:

@@ -1,5 +1,7 @@
 """Packet ids: numbering, the replay window and its long form."""
 
+from array import array
+
 from branchline.openvpn.packet_id import (
     LongReplayWindow,
     is_replay,
@@ -66,7 +68,7 @@ def test_window_size_is_rounded_up_and_bounded():
 def test_checking_alone_moves_nothing():
     window = new_window()
     _receive(window, 5)
-    before = bytes(window)
+    before = array("I", window)
     for number in (1, 5, 6, 70000, 0xFFFFFFFF):
         is_replay(window, number.to_bytes(4, "big"), 0, bytearray(4))
         assert window == before

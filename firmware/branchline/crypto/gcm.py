@@ -6,6 +6,7 @@ are twice as fast. Nothing is allocated after construction.
 """
 
 import gc
+from array import array
 
 import cryptolib
 import micropython
@@ -24,9 +25,10 @@ _streams = [_whole[: 16 * n] for n in range(_CHUNK + 1)]
 
 
 @micropython.viper
-def _fill_tables(tables: ptr8, end: int, power: ptr8, size: int):
-    """Fills tables[:end], of size entries each; power holds the hash key H, in turn each H x^i."""
-    words = ptr32(tables)
+def _fill_tables(words: ptr32, end: int, power: ptr8, size: int):
+    """Fills words[:end // 4] with tables of size entries each, of 16 octets; power holds the hash
+    key H, in turn each H x^i."""
+    tables = ptr8(words)
     base = 0
     while base < end:
         digit = size >> 1
@@ -106,12 +108,12 @@ def _ghash8(tables: ptr32, y: ptr32, data: ptr8, blocks: int):
 
 
 @micropython.viper
-def _begin(y: ptr8, block: ptr8, aad: ptr8, aad_len: int):
+def _begin(y: ptr32, block: ptr8, aad: ptr8, aad_len: int):
     """Starts a hash: zero in y, and the additional data padded with zeros in block."""
-    i = 0
-    while i < 16:
-        y[i] = 0
-        i += 1
+    y[0] = 0
+    y[1] = 0
+    y[2] = 0
+    y[3] = 0
     i = 0
     while i < 32:
         block[i] = int(aad[i]) if i < aad_len else 0
@@ -177,21 +179,23 @@ def _xor(text: ptr8, start: int, n: int, stream: ptr8, skip: int):
 
 
 @micropython.viper
-def _mask(out: ptr8, y: ptr8, mask: ptr8):
+def _mask(out: ptr8, y: ptr32, mask: ptr8):
     """Writes the tag: the hash under the first keystream block."""
+    octets = ptr8(y)
     i = 0
     while i < 16:
-        out[i] = int(y[i]) ^ int(mask[i])
+        out[i] = int(octets[i]) ^ int(mask[i])
         i += 1
 
 
 @micropython.viper
-def _differ(tag: ptr8, y: ptr8, mask: ptr8) -> int:
+def _differ(tag: ptr8, y: ptr32, mask: ptr8) -> int:
     """0 if the tag is right; looks at all its octets, for constant time."""
+    octets = ptr8(y)
     i = 0
     difference = 0
     while i < 16:
-        difference |= int(tag[i]) ^ int(y[i]) ^ int(mask[i])
+        difference |= int(tag[i]) ^ int(octets[i]) ^ int(mask[i])
         i += 1
     return difference
 
@@ -225,12 +229,13 @@ class Gcm:
             digit = 8 if _free_heap() >= _ROOMY else 4
         self._encrypt = ecb.encrypt
         self._ghash = _ghash8 if digit == 8 else _ghash4
-        self._tables = bytearray(2048 // digit << digit)
-        self._y = bytearray(16)
+        size = 2048 // digit << digit
+        self._tables = array("I", bytes(size))
+        self._y = array("I", bytes(16))
         self._tag_mask = bytearray(16)
         self._block = bytearray(32)
-        power = bytearray(ecb.encrypt(self._y))
-        _fill_tables(self._tables, len(self._tables), power, 1 << digit)
+        power = bytearray(ecb.encrypt(bytes(16)))
+        _fill_tables(self._tables, size, power, 1 << digit)
 
     def _crypt(self, nonce, text, n):
         """Encrypts or decrypts; keeps the first block of the keystream for the tag."""

@@ -1,21 +1,25 @@
 """Packet ids: counted for what is sent, checked against replay for what is received.
 
-The state of a direction is a bytearray of 32-bit words, in the board's own order, so that the
-packet path keeps its counts without allocating, on 32-bit boards too:
+The state of a direction is an array of 32-bit words, so that the packet path keeps its counts
+without allocating, on 32-bit boards too:
 
     word 0, 1   the last id sent, or the highest received: upper and lower 16 bits
     word 2, 3   octets: the lower 30 bits, and the rest
     word 4, 5   packets received: the lower 30 bits, and the rest
-    word 6      the window's size less one; from octet 32 on its bitmap, indexed by id modulo size
+    word 6      the window's size less one
+    word 7...   the window's bitmap, indexed by id modulo size
 
 An id is checked (is_replay) before the packet is authenticated and recorded (record) only after
 it, so that forged packets move nothing.
 """
 
+from array import array
+
 import micropython
 from micropython import const
 
-_WORDS = const(32)
+_MASK = const(6)
+_BITMAP = const(7)
 _MIN_WINDOW = const(64)
 _MAX_WINDOW = const(65536)
 _REKEY_AT = const(0xFF00)  # the upper 16 bits of the id from which on a new key is wanted
@@ -23,7 +27,7 @@ _REKEY_AT = const(0xFF00)  # the upper 16 bits of the id from which on a new key
 
 def new_sender():
     """The state of a sending direction."""
-    return bytearray(_WORDS)
+    return array("I", bytes(4 * _BITMAP))
 
 
 def new_window(size=_MIN_WINDOW):
@@ -34,19 +38,9 @@ def new_window(size=_MIN_WINDOW):
     window = _MIN_WINDOW
     while window < min(size, _MAX_WINDOW):
         window <<= 1
-    state = bytearray(_WORDS + window // 8)
-    _set_mask(state, window - 1)
+    state = array("I", bytes(4 * _BITMAP + window // 8))
+    state[_MASK] = window - 1
     return state
-
-
-@micropython.viper
-def _set_mask(state: ptr32, mask: int):
-    state[6] = mask
-
-
-@micropython.viper
-def _word(state: ptr32, i: int) -> int:
-    return int(state[i])
 
 
 @micropython.viper
@@ -101,14 +95,13 @@ def is_replay(state: ptr32, wire: ptr8, at: int, nonce: ptr8) -> int:
     if above < 0 - 1 or hi | lo == 0:
         return 1
     ahead = (above << 16) + lo - int(state[1])
-    mask = int(state[6])
+    mask = int(state[_MASK])
     if ahead > 0:
         return 0
     if ahead + mask < 0:
         return 1
-    bits = ptr8(state)
     i = lo & mask
-    return int(bits[32 + (i >> 3)]) >> (i & 7) & 1
+    return int(state[_BITMAP + (i >> 5)]) >> (i & 31) & 1
 
 
 @micropython.viper
@@ -117,8 +110,7 @@ def record(state: ptr32, wire: ptr8, at: int, n: int):
     hi = int(wire[at]) << 8 | int(wire[at + 1])
     lo = int(wire[at + 2]) << 8 | int(wire[at + 3])
     above = hi - int(state[0])
-    mask = int(state[6])
-    bits = ptr8(state)
+    mask = int(state[_MASK])
     ahead = 0 - 1
     if above > 1:
         ahead = mask + 1
@@ -131,11 +123,11 @@ def record(state: ptr32, wire: ptr8, at: int, n: int):
         while ahead:
             ahead -= 1
             i = lo - ahead & mask
-            bits[32 + (i >> 3)] = int(bits[32 + (i >> 3)]) & (255 ^ 1 << (i & 7))
+            state[_BITMAP + (i >> 5)] = int(state[_BITMAP + (i >> 5)]) & (0 - 1 ^ 1 << (i & 31))
         state[0] = hi
         state[1] = lo
     i = lo & mask
-    bits[32 + (i >> 3)] = int(bits[32 + (i >> 3)]) | 1 << (i & 7)
+    state[_BITMAP + (i >> 5)] = int(state[_BITMAP + (i >> 5)]) | 1 << (i & 31)
     octets = int(state[2]) + n
     state[2] = octets & 0x3FFFFFFF
     state[3] = int(state[3]) + (octets >> 30)
@@ -146,22 +138,22 @@ def record(state: ptr32, wire: ptr8, at: int, n: int):
 
 def last_id(state):
     """The last id sent, which is also the number of packets, or the highest received."""
-    return _word(state, 0) << 16 | _word(state, 1)
+    return state[0] << 16 | state[1]
 
 
 def octets(state):
     """The number of octets sent or received."""
-    return _word(state, 3) << 30 | _word(state, 2)
+    return state[3] << 30 | state[2]
 
 
 def packets_received(state):
     """The number of packets recorded."""
-    return _word(state, 5) << 30 | _word(state, 4)
+    return state[5] << 30 | state[4]
 
 
 def nearly_used_up(state):
     """Whether the ids come near their end, 2^32; a new key starts them anew."""
-    return _word(state, 0) >= _REKEY_AT
+    return state[0] >= _REKEY_AT
 
 
 class LongReplayWindow:

@@ -13,10 +13,12 @@ from uctypes import bytearray_at
 from branchline.hal.linux.libc import WORD, Library
 from branchline.wire.errors import TlsError, Unsupported
 
-# In MicroPython's SSLSocket, in words: its type, SSLContext, stream, and the mbedtls_ssl_context,
-# which starts with a pointer to the configuration: a part of the SSLContext.
-_CONTEXT = const(1)
-_SSL = const(3)
+# MicroPython's SSLSocket: three words, which are its type, SSLContext and stream, and then the
+# mbedtls_ssl_context, aligned as 64-bit integers are. That starts with a pointer to the
+# configuration, a part of the SSLContext.
+_CONTEXT = WORD
+_ALIGNMENT = struct.calcsize("@BQ") - 8
+_SSL = (3 * WORD + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
 _MAX_CONTEXT_SIZE = const(4096)
 _TLS_1_2 = const(0x0303)
 _TLS_1_3 = const(0x0304)
@@ -55,7 +57,7 @@ class Mbedtls:
         """Limits the context's later connections to TLS 1.2; False if it cannot."""
         if not _address(ssl, context):
             return False
-        bytearray_at(_word(id(ssl) + _SSL * WORD), 4)[:] = struct.pack("I", _TLS_1_2)
+        bytearray_at(_word(id(ssl) + _SSL), 4)[:] = struct.pack("I", _TLS_1_2)
         return True
 
     def export(self, ssl, context, label, n):
@@ -73,9 +75,9 @@ def _word(address):
 
 def _address(ssl, context):
     """The address of the mbedtls_ssl_context in an SSLSocket; 0 if it does not lie there."""
-    if _word(id(ssl) + _CONTEXT * WORD) != id(context):
+    if _word(id(ssl) + _CONTEXT) != id(context):
         return 0
-    address = id(ssl) + _SSL * WORD
+    address = id(ssl) + _SSL
     configuration = _word(address)
     if not id(context) < configuration < id(context) + _MAX_CONTEXT_SIZE:
         return 0

@@ -68,12 +68,12 @@ class Policy:
         """The name of the reason for not learning a route, or None."""
         if is_martian(key):
             return "martian"
-        for address in self.protected:
-            if covers(key, prefix_key(address, len(address) * 8)):
-                return "covers_remote"
         rule = _first(self.accept, key, interface, neighbour)
         if key[1] == 0 and (rule is None or rule.key[1] != 0):
             return "default_route"
+        for address in self.protected:
+            if covers(key, prefix_key(address, len(address) * 8)):
+                return "covers_remote"
         if rule is None:
             return "not_accepted" if self.accept else None
         return None if rule.allow else "not_accepted"

@@ -1,0 +1,174 @@
+"""Babel at scale: our gateway's routing beside stock babeld, in turn on the same device.
+
+    python -m host_tests.bench.babel --rounds 3
+"""
+
+import json
+import os
+import statistics
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from host_tests.bench.babel_network import (
+    BABELD,
+    GATEWAY,
+    Network,
+    Subject,
+    cpu_seconds,
+    resident_kb,
+    stop,
+)
+from host_tests.bench.babel_routes import RouteWatch
+from host_tests.lab import Lab, LabError
+
+_ROOT = Path(__file__).resolve().parents[2]
+NEIGHBOURS, PREFIXES = 100, 10
+_FLAPPING = 10
+_RELAYS = 5
+_PAUSE_S = 5.0
+# BIRD sends no two triggered updates within a second.
+_CALM_S = 1.2
+# Figure -> how it is shown: words and what a second (or KB) of it is multiplied with.
+FIGURES = {
+    "load_s": ("from the start until all routes are in the kernel, s", 1),
+    "relayed_s": ("... and a neighbour has learned them, s", 1),
+    "withdrawn_s": ("a tenth of the routes withdrawn, out of the kernel, ms", 1000),
+    "returned_s": ("... announced again, back in the kernel, ms", 1000),
+    "relay_s": ("a new prefix, from a neighbour to another, ms", 1000),
+    "idle_cpu_s": ("CPU time in an idle second, ms", 1000),
+    "total_cpu_s": ("CPU time of the whole run, s", 1),
+    "resident_kb": ("memory (resident, the most), MB", 1 / 1024),
+}
+
+
+def measure(note, rounds: int = 3, idle: float = 20.0, neighbours: int = NEIGHBOURS) -> dict:
+    """Subject -> one dict of FIGURES for each round; the subjects take turns."""
+    runs: dict[Subject, list[dict]] = {BABELD: [], GATEWAY: []}
+    with Lab() as lab:
+        note(f"Babel: starting {neighbours} neighbours")
+        network = Network(lab, neighbours, PREFIXES, _FLAPPING)
+        time.sleep(_PAUSE_S)
+        for number in range(1, rounds + 1):
+            for subject, own in runs.items():
+                note(f"Babel, round {number}/{rounds}: {subject.name}")
+                own.append(_run(network, subject, number, idle))
+    return runs
+
+
+def _run(network: Network, subject: Subject, number: int, idle: float) -> dict:
+    network.fresh_device()
+    watch = RouteWatch(network.device)
+    figures = {}
+    began = time.monotonic()
+    process = network.start(subject)
+    try:
+        figures["load_s"] = watch.wait(lambda n: n == network.total) - began
+        others = network.total - PREFIXES
+        figures["relayed_s"] = network.learned.wait(lambda n: n == others) - began
+        time.sleep(_PAUSE_S)
+        flapped = network.total - _FLAPPING * PREFIXES
+        figures["withdrawn_s"] = _timed(network.flap, "disable", watch, lambda n: n <= flapped)
+        time.sleep(_PAUSE_S)
+        figures["returned_s"] = _timed(network.flap, "enable", watch, lambda n: n == network.total)
+        network.learned.wait(lambda n: n == others)
+        figures["relay_s"] = statistics.median(
+            _relay(network) for _ in range(_RELAYS))
+        before = cpu_seconds(process)
+        time.sleep(idle)
+        figures["idle_cpu_s"] = (cpu_seconds(process) - before) / idle
+        figures["total_cpu_s"] = cpu_seconds(process)
+        figures["resident_kb"] = resident_kb(process)
+    except LabError as error:
+        raise LabError(f"{subject.name}: {error}; its log ends with:\n{process.tail()}") from None
+    finally:
+        stop(process)
+        watch.close()
+    network.learned.wait(lambda n: n == 0)
+    return figures
+
+
+def _timed(flap, verb: str, watch: RouteWatch, is_reached) -> float:
+    began = time.monotonic()
+    flap(verb)
+    return watch.wait(is_reached) - began
+
+
+def _relay(network: Network) -> float:
+    """Seconds until what one neighbour announces is in another one's kernel."""
+    source = network.flappers[0]
+    before = len(network.learned.hops)
+    time.sleep(_CALM_S)
+    began = time.monotonic()
+    source.change("enable", "extra")
+    took = network.learned.wait(lambda n: n == before + 1) - began
+    time.sleep(_CALM_S)
+    source.change("disable", "extra")
+    network.learned.wait(lambda n: n == before)
+    return took
+
+
+def summary(runs: dict[Subject, list[dict]]) -> dict:
+    """The medians, their spread, and ours divided by babeld's."""
+    result: dict = {"neighbours": NEIGHBOURS, "routes": NEIGHBOURS * PREFIXES,
+                    "rounds": len(runs[BABELD]), "figures": {}}
+    for figure in FIGURES:
+        row = {}
+        for subject, own in runs.items():
+            values = [run[figure] for run in own]
+            row[subject.name] = {"median": statistics.median(values),
+                                 "least": min(values), "most": max(values)}
+        row["ratio"] = row[GATEWAY.name]["median"] / max(row[BABELD.name]["median"], 1e-9)
+        result["figures"][figure] = row
+    return result
+
+
+def show(console: Console, result: dict) -> None:
+    """Print a summary."""
+    table = Table(title=f"Babel, {result['routes']} routes of {result['neighbours']} neighbours, "
+                  f"{result['rounds']} rounds", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("median (least to most)", BABELD.name, GATEWAY.name, "ratio"):
+        table.add_column(column, justify="left" if column.startswith("median") else "right")
+    for figure, (words, factor) in FIGURES.items():
+        row = result["figures"][figure]
+        table.add_row(words, *(_spread(row[s.name], factor) for s in (BABELD, GATEWAY)),
+                      f"{row['ratio']:.2f}")
+    console.print(table)
+
+
+def _spread(value: dict, factor: float) -> str:
+    median, least, most = (f"{value[key] * factor:.{1 if factor > 1 else 2}f}"
+                           for key in ("median", "least", "most"))
+    return f"{median} ({least} to {most})"
+
+
+def main(
+    rounds: Annotated[int, typer.Option(min=1, help="Turns that each has.")] = 3,
+    idle: Annotated[float, typer.Option(min=1, help="Seconds without changes.")] = 20.0,
+    output: Annotated[Path, typer.Option(
+        help="The JSON that the result is added to.")] = _ROOT / "build" / "bench.json",
+) -> None:
+    """Measure Babel alone."""
+    console = Console()
+    load = os.getloadavg()[0]
+    try:
+        with console.status("starting") as status:
+            result = summary(measure(status.update, rounds, idle))
+    except LabError as error:
+        console.print(f"The bench stopped: {error}", style="red", markup=False)
+        raise typer.Exit(1) from None
+    result["load_average"] = [load, os.getloadavg()[0]]
+    show(console, result)
+    merged = json.loads(output.read_text()) if output.exists() else {}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps({**merged, "babel": result}, indent=2) + "\n")
+    console.print(f"Written to {output}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -83,7 +83,10 @@ def main(
 def _measure(parts, seconds, rounds, starts, ciphers, note) -> dict:
     result = {"environment": _environment()}
     if Part.start in parts:
-        result["start"] = starting.summary(starting.measure(STARTS, starts, note))
+        result["start"] = {
+            str(ms): starting.summary(starting.measure(STARTS, starts, ms, note))
+            for ms in starting.ROUND_TRIPS
+        }
     if Part.throughput in parts:
         result["throughput"] = {
             cipher: throughput.summary(
@@ -91,7 +94,7 @@ def _measure(parts, seconds, rounds, starts, ciphers, note) -> dict:
             for cipher in ciphers
         }
     if Part.heap in parts:
-        result["heap"] = {"pings": heap.PINGS, "least_kb": heap.measure(note)}
+        result["heap"] = heap.measure(note)
     result["environment"]["load_average_after"] = os.getloadavg()
     return result
 

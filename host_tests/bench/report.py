@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 _THROUGHPUT = ("client", "", "Mbit/s", "ratio", "CPU µs/packet", "ratio", "sent again")
+_HEAP = ("tunnels", "here", "as many objects on a 32-bit board")
 _STARTS = ("client", "median ms", "ratio", "least", "most")
 
 
@@ -19,18 +20,21 @@ def show(console: Console, result: dict) -> None:
                 f"{row['retransmits']:.0f}",
             )
         console.print(table)
-    if "start" in result:
-        table = _table("From the start of the process until the tunnel is up", _STARTS)
-        for row in result["start"]:
+    for round_trip, rows in result.get("start", {}).items():
+        table = _table(f"From the start of the process until the tunnel is up, round trip "
+                       f"{round_trip} ms", _STARTS)
+        for row in rows:
             table.add_row(
                 row["subject"], f"{row['median_ms']:.0f}", f"{row['ratio']:.2f}",
                 f"{row['least_ms']:.0f}", f"{row['most_ms']:.0f}",
             )
         console.print(table)
     if "heap" in result:
-        heap = result["heap"]
-        console.print(f"Least heap, compiled, connected and {heap['pings']} pings carried: "
-                      f"{heap['least_kb']} KB", highlight=False)
+        table = _table("Least heap of the compiled gateway, connected and carrying pings", _HEAP)
+        for row in result["heap"]:
+            table.add_row(str(row["tunnels"]), f"{row['least_kb']} KB",
+                          f"{row['least_kb_32_bit']:.0f} KB")
+        console.print(table)
     environment = result["environment"]
     before, after = environment["load_average_before"][0], environment["load_average_after"][0]
     console.print(

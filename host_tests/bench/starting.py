@@ -10,16 +10,21 @@ from host_tests.lab import Lab
 
 _UP = r"Initialization Sequence Completed|^\S+ +info +hub up "
 _TIMEOUT = 20.0
+ROUND_TRIPS = (0, 30)  # ms
 
 
-def measure(subjects: tuple[Subject, ...], starts: int, note) -> dict[Subject, list[float]]:
-    """Subject -> seconds of each start; the subjects take turns."""
+def measure(
+    subjects: tuple[Subject, ...], starts: int, round_trip: int, note,
+) -> dict[Subject, list[float]]:
+    """Subject -> seconds of each start; the subjects take turns. round_trip: ms to the server."""
     times: dict[Subject, list[float]] = {subject: [] for subject in subjects}
     with Lab() as lab:
         network = BenchNetwork(lab, "AES-256-GCM")
+        if round_trip:
+            network.delay(round_trip)
         for number in range(1, starts + 1):
             for subject in subjects:
-                note(f"start {number}/{starts}: {subject.name}")
+                note(f"start {number}/{starts}, round trip {round_trip} ms: {subject.name}")
                 client = network.start(subject)
                 times[subject].append(_up_after(client.process))
                 client.stop()

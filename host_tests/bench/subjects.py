@@ -14,7 +14,7 @@ class Subject:
     provider: str | None = None
     compiled: bool = False
 
-    def start(self, host: Host, profile: str, number: int, heap: str | None = None):
+    def start(self, host: Host, profile: str, number: int):
         """Start it on a host with a profile: a lab.Client or lab.Gateway, not yet up.
 
         `number` tells it from those that have run on the host before.
@@ -22,7 +22,7 @@ class Subject:
         if self.provider is None:
             return Client(host, profile, name=f"stock-{number}").start()
         return Gateway(
-            host, {"hub": profile}, name=f"bench-{number}", compiled=self.compiled, heap=heap,
+            host, {"hub": profile}, name=f"bench-{number}", compiled=self.compiled,
             env={"BRANCHLINE_CRYPTO": self.provider},
         ).start()
 

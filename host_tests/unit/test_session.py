@@ -125,7 +125,7 @@ def test_without_pull_it_is_up_once_keys_are_there():
 
 def test_what_is_pushed_in_vain_is_told():
     link = Link(push=(PUSH + b",setenv-safe x y,block-outside-dns,route nonsense",)).come_up()
-    names = [name for name, _ in link.session.push_notes]
+    names = [name for _, name, _ in link.session.push_notes]
     assert names == ["setenv-safe", "block-outside-dns", "route"]
 
 

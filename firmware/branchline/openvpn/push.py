@@ -59,7 +59,7 @@ class Pull:
         # The profile's own `cipher` takes no part in the negotiation.
         self.options.cipher = None
         self.counters = Counters(_COUNTERS)
-        self.notes = []  # (option name, reason) of the first that were not accepted
+        self.notes = []  # (counter, option, reason) of the first that were not accepted
 
     def apply(self, pushed):
         """Applies a list of options (bytes). Raises PushRejected; never for what stock ignores."""
@@ -105,7 +105,7 @@ class Pull:
         self.counters.bump(counter)
         if len(self.notes) < _MAX_NOTES:
             shown = "".join([c if " " < c < "\x7f" else "?" for c in name[:40]])
-            self.notes.append((shown, reason))
+            self.notes.append((counter, shown, reason))
 
     def _check(self):
         """What can only be judged once all options are there."""

@@ -96,7 +96,7 @@ class Session:
         self.wire_offset = HEADROOM - DataChannel.DEFAULT_OVERHEAD
         self.options = None
         self.tls_cipher = ""
-        self.push_notes = ()  # (pushed option, why it is not used)
+        self.push_notes = ()  # Pull.notes: which pushed options are not used, and why
         self.rtt_ms = None
         # True when next_datagram() or next_event() may have something.
         self.needs_drain = False

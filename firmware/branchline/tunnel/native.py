@@ -277,8 +277,9 @@ class NativeEngine:
         self._set(UP)
         for note in notes:
             self._log("warning", "device", note)
-        for name, reason in self._session.push_notes:
-            self._log("debug", "pushed", name + ": " + reason)
+        for counter, name, reason in self._session.push_notes:
+            level = "debug" if counter == "ignored" else "warning"
+            self._log(level, "pushed", name + ": " + reason)
         self._log("info", "up", self._up_text(device))
         self._events.append((TUNNEL_UP, device.name))
 

@@ -73,15 +73,24 @@ def test_the_next_key_seals_after_the_peers_first_packet_under_it():
     assert _open(ring, old) == 100 and _open(ring, new) == 100 and ring.current is new
 
 
-def test_the_next_key_seals_after_five_seconds():
+def test_the_next_key_seals_after_thirty_seconds():
     old, new = Data(0), Data(1)
     ring = _ring(old, new)
-    ring.tick(4)
+    ring.tick(29)
     assert ring.current is old
     ring.tick(1)
     assert ring.current is new and ring.next is None
     ring.seal(None, 1)
     assert new.tx_packets == 1 and _open(ring, old) == 100
+
+
+def test_the_next_key_seals_when_another_negotiation_begins():
+    old, new = Data(0), Data(1)
+    ring = _ring(old, new)
+    ring.use_next()
+    assert (ring.old, ring.current, ring.next) == (old, new, None)
+    ring.use_next()
+    assert ring.current is new
 
 
 def test_the_old_key_ends_with_the_transition_window():

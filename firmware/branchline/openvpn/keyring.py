@@ -1,14 +1,16 @@
 """The data-channel keys of a session: which one seals, which ones open.
 
 A renegotiation adds a key. Both ends know it at slightly different moments, so the old one goes
-on sealing until the peer has used the new one or _SWITCH_S have passed, and goes on opening for
-the transition window (the stock server seals with it for another 60 s). So no packet is lost.
+on sealing until the peer has used the new one, the next negotiation begins, or _SWITCH_S have
+passed, and goes on opening for the transition window (the stock server seals with it for another
+60 s). So no packet is lost.
 """
 
 from micropython import const
 
-# A server that defers authentication accepts the new key late.
-_SWITCH_S = const(5)
+# The stock server accepts the new key once it has our last acknowledgement, and a new
+# negotiation makes it drop the key before: with loss or deferred authentication that takes long.
+_SWITCH_S = const(30)
 
 
 def _no_key(slot, n):
@@ -39,8 +41,7 @@ class KeyRing:
             self.seal = data.seal
             self._openers[data.first_octet] = data.open
             return
-        if self.next is not None:
-            self._switch()
+        self.use_next()
         self.next = data
         self._next_opener = data.open
         self._switch_in = _SWITCH_S
@@ -57,6 +58,11 @@ class KeyRing:
         if payload > 0:
             self._switch()
         return payload
+
+    def use_next(self):
+        """Seals with the newest key from now on."""
+        if self.next is not None:
+            self._switch()
 
     def _switch(self):
         self._retire()

@@ -126,6 +126,8 @@ class Session:
         self._events = []
 
     def _new_key_state(self, key_id):
+        # A server in a negotiation has room for one older key only.
+        self.ring.use_next()
         return KeyState(
             key_id,
             lambda: self._env.tls.client(self._env.check_peer),

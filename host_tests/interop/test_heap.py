@@ -20,6 +20,15 @@ def test_a_tunnel_carries_pings_in_96_kilobytes(pair, wrap):
     gateway.stop()
 
 
+def test_a_small_heap_has_room_for_new_keys(pair):
+    server = pair.server(wrap="tls-crypt", reneg_sec=3)
+    gateway = Gateway(pair.branch, {"hub": pair.profile(server)}, heap="96wk", compiled=True)
+    gateway.start().wait_up()
+    assert pair.branch.ping(server.address, 400, interval=0.02).lost == 0
+    gateway.wait_event("hub", "rekeyed", count=2)
+    gateway.stop()
+
+
 def test_two_tunnels_carry_pings_in_128_kilobytes(pair):
     servers = [
         pair.server(name=f"server{i}", port=1194 + i, network=f"10.{8 + i}.0.0/24",

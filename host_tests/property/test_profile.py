@@ -9,7 +9,8 @@ from branchline.openvpn.directives import directive_names
 from branchline.openvpn.key_file import parse_static_key, parse_tls_crypt_v2_client_key
 from branchline.openvpn.profile import Profile
 from branchline.openvpn.profile_parser import parse_profile
-from branchline.openvpn.push import Pull, PushRejected, PushReply
+from branchline.openvpn.pull import Pull
+from branchline.openvpn.push import PushRejected, PushReply
 from branchline.openvpn.tokens import split_words
 from branchline.wire.errors import ConfigError, ProtocolError
 

@@ -2,7 +2,8 @@
 
 from branchline.openvpn.options import TunnelOptions
 from branchline.openvpn.profile import Profile
-from branchline.openvpn.push import Pull, PushRejected, PushReply
+from branchline.openvpn.pull import Pull
+from branchline.openvpn.push import PushRejected, PushReply
 from branchline.wire.errors import ProtocolError
 from support import raises, unhex
 
@@ -111,7 +112,7 @@ def test_what_is_not_used_is_counted_and_noted():
 def test_notes_are_bounded_and_printable():
     pull = _pull(",".join(["x\x1b[1m%d" % i for i in range(40)]))
     assert len(pull.notes) == 16 and pull.counters["ignored"] == 40
-    assert pull.notes[0][0] == "x?[1m0"
+    assert pull.notes[0][1] == "x?[1m0"
 
 
 def test_what_the_tunnel_cannot_do_without_rejects_the_reply():

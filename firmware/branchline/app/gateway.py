@@ -91,6 +91,8 @@ class Gateway:
         except ConfigError as error:
             where = profile.name + ": " + error.where
             raise ConfigError(where, error.reason, error.hint) from None
+        # TLS has its own copies.
+        profile.ca = profile.cert = profile.key = profile.extra_certs = None
 
         def check(certificate):
             with Overlay():

@@ -4,6 +4,7 @@ What only some gateways need, or only later, is imported where it is used: small
 hold it all at once.
 """
 
+from branchline.hal.linux.brief_interface import BriefInterface
 from branchline.hal.linux.clock import ticks, ticks_us, unix_time
 from branchline.hal.linux.entropy import random_octets
 from branchline.hal.linux.poller import Poller
@@ -69,10 +70,8 @@ class System:
         return self._resolver.resolve(host, _FAMILIES[family], now)
 
     def make_interface(self, device):
-        """The Interface of a device that was just made."""
-        from branchline.hal.linux.interface import Interface
-
-        return Interface(self._netlink, device)
+        """Gives a device that was just made its addresses and routes, and takes them away."""
+        return BriefInterface(device)
 
     def open_babel(self, device, link_local):
         """A BabelSocket on a device with that address (16 octets)."""

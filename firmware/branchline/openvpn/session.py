@@ -39,11 +39,12 @@ from branchline.openvpn.ping import (
     SEND_PING,
     Keepalive,
 )
-from branchline.openvpn.push import Pull, PushRejected, PushReply
+from branchline.openvpn.push import PushRejected, PushReply
 from branchline.openvpn.rekey import RekeyTimer
 from branchline.openvpn.tls_wrap import make_wrap
 from branchline.wire.counters import Counters
 from branchline.wire.errors import ConfigError, NameLearnt, ProtocolError, TlsError, Unsupported
+from branchline.wire.overlay import Overlay
 from branchline.wire.slot import HEADROOM, Slot
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
@@ -300,10 +301,17 @@ class Session:
 
     def _on_push_reply(self, message):
         if self._state == _CONNECTING and self._push_reply.add(message):
+            self._come_up(self._pulled(self._push_reply.options))
+
+    def _pulled(self, pushed):
+        """The TunnelOptions of the profile and the server together."""
+        with Overlay():
+            from branchline.openvpn.pull import Pull
+
             pull = Pull(self._profile)
-            options = pull.apply(self._push_reply.options)
+            options = pull.apply(pushed)
             self.push_notes = pull.notes
-            self._come_up(options)
+            return options
 
     def _come_up(self, options):
         """The options are known: make the data channel."""

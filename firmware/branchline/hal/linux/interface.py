@@ -8,11 +8,13 @@ _EEXIST = 17
 
 
 class Interface:
-    """One device of ours, by name; `apply` once, `undo` when the tunnel ends."""
+    """One device of ours, by name; `apply` once, `undo` when the tunnel ends, be it another
+    Interface's `entries`."""
 
-    def __init__(self, netlink, name):
+    def __init__(self, netlink, name, entries=()):
         self._netlink = netlink
         self._ledger = Ledger(netlink)
+        self._ledger.restore(entries)
         self._name = name
         self._dev = netlink.link(name).index
 
@@ -56,6 +58,10 @@ class Interface:
         if now is None:
             return None
         return rt.make_route(planned.dst, planned.plen, now.via, now.dev, planned.metric)
+
+    def entries(self):
+        """What undo() would take out, as plain tuples."""
+        return self._ledger.entries()
 
     def undo(self):
         """Takes out exactly what apply() put in; returns texts of what failed."""

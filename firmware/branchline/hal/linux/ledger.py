@@ -22,6 +22,19 @@ class Ledger:
         self._addresses = OrderedDict()  # (dev, local, plen, peer) -> None
         self._routes = OrderedDict()  # (dst, plen, metric, table) -> Route
 
+    def entries(self):
+        """The additions as plain tuples, for restore(); links are not among them."""
+        return [tuple(route) for route in self._routes.values()], list(self._addresses)
+
+    def restore(self, entries):
+        """Takes over the additions of an earlier Ledger; () for none."""
+        routes, addresses = entries or ((), ())
+        for fields in routes:
+            route = rt.Route(*fields)
+            self._routes[_key(route)] = route
+        for key in addresses:
+            self._addresses[key] = None
+
     def add_dummy(self, name):
         """Makes a dummy link; returns its index."""
         dev = self._netlink.add_dummy(name)

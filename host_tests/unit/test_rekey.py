@@ -27,12 +27,12 @@ def _rekeyed(link):
 
 
 def test_no_packet_is_lost_whoever_begins():
-    for reneg_sec in (8, 3600):
+    for reneg_sec in (40, 3600):
         for settings in ({}, _CRYPT):
             link = Link(reneg_sec=reneg_sec, **settings).come_up()
             if reneg_sec == 3600:
                 link.server.rekey(link.now())
-            sent = _traffic(link, 15_000, 50)
+            sent = _traffic(link, 75_000, 250)
             assert _rekeyed(link) == [1], reneg_sec
             assert link.received == sent and link.server.packets == sent
             assert link.session.counters.nonzero() == {}
@@ -155,13 +155,13 @@ def test_a_soft_reset_before_the_tunnel_is_up():
     assert link.session.counters.nonzero() == {"unknown_key": 1}
 
 
-def test_a_new_key_waits_for_the_peer_at_most_five_seconds():
+def test_a_new_key_waits_for_the_peer_at_most_thirty_seconds():
     link = Link().come_up()
     old = link.session.ring.current.first_octet
     link.server.rekey(link.now())
     link.run(500)
     assert link.session.ring.current.first_octet == old and link.session.ring.next
-    link.run(6000)
+    link.run(31_000)
     assert link.session.ring.current.first_octet == old + 1 and not link.session.ring.next
     # The server still seals with the old key, which is open for tran-window.
     assert link.server.data.first_octet == old
@@ -174,7 +174,7 @@ def test_the_old_key_ends_with_tran_window():
     link = Link(tran_window=60).come_up()
     packet = link.server.seal(b"E late")
     link.server.rekey(link.now())
-    link.run(50_000)
+    link.run(80_000)
     assert link.inject(link.server.seal(b"E in time")) == 9
     link.run(20_000)
     assert link.inject(packet) == 0

@@ -71,7 +71,8 @@ def test_p_data_v1_with_a_point_to_point_server(pair, cipher, proto):
     config = pair.pki.write("p2p.conf", "\n".join([
         "tls-server", "dev tun", f"proto {proto}", "dh none", "ifconfig 10.8.0.1 10.8.0.2",
         f"data-ciphers-fallback {cipher}", "data-ciphers AES-128-GCM", "auth SHA256",
-        f"ca {authority.path}", f"cert {own.chain_path}", f"key {own.key_path}", "keepalive 1 5", "verb 3",
+        f"ca {authority.path}", f"cert {own.chain_path}", f"key {own.key_path}",
+        "keepalive 1 5", "verb 3",
     ]))
     process = pair.hub.spawn("openvpn", "--config", str(config), "--disable-dco", name="p2p")
     process.wait_for("Listening for|UDPv4 link remote|UDPv4 link local")

@@ -209,6 +209,20 @@ def test_rows_are_reused_and_bounded():
     assert b != a
 
 
+def test_shared_columns_let_go_of_what_no_row_holds():
+    rows = Rows(8, {"link": "h", "name": "S"})
+    a, b, c = rows.add(), rows.add(), rows.add()
+    for row, name in ((a, "x"), (b, "y"), (c, "x"), (a, "y"), (a, None), (b, "z"), (a, "w")):
+        rows.name[row] = name
+    assert [rows.name[row] for row in (a, b, c)] == ["w", "z", "x"]
+    rows.drop(b)
+    assert [rows.name[row] for row in (a, b, c)] == ["w", None, "x"]
+    for i in range(100):
+        rows.name[b] = i
+    assert [rows.name[row] for row in (a, b, c)] == ["w", 99, "x"]
+    assert rows.name.kinds() == 3
+
+
 def test_martians():
     cases = (
         ("0.0.0.0/8", True),

@@ -22,9 +22,9 @@ def better(seqno, metric, than_seqno, than_metric):
 class Sources(Rows):
     """Rows of (router-id, seqno, metric), chained from the prefix rows' column `source`."""
 
-    def __init__(self, prefixes, limit):
+    def __init__(self, prefixes, limit, code):
         super().__init__(
-            limit, {"router_id": "O", "seqno": "H", "metric": "H", "expires": "I", "link": "i"}
+            limit, {"router_id": "O", "seqno": "H", "metric": "H", "expires": "I", "link": code}
         )
         self._prefixes = prefixes
 

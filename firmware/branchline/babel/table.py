@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from branchline.babel.records import NONE, Rows
+from branchline.babel.records import NONE, Rows, row_code
 from branchline.babel.source import Sources
 from branchline.babel.tlv import INFINITY
 from branchline.wire.ticks import ticks_add, ticks_diff
@@ -23,21 +23,21 @@ class Prefixes(Rows):
     prefix is unreachable, or None; hop, port: next hop and interface as last told to the owner.
     """
 
-    def __init__(self, limit):
+    def __init__(self, limit, code):
         super().__init__(
             limit,
             {
                 "key": "O",
                 "hold": "O",
-                "hop": "O",
-                "port": "O",
+                "hop": "S",
+                "port": "S",
                 "announced": "H",
                 "local": "B",
                 "changed": "B",
-                "route": "i",
-                "source": "i",
-                "selected": "i",
-                "link": "i",
+                "route": code,
+                "source": code,
+                "selected": code,
+                "link": code,
             },
         )
         self.rows = {}
@@ -79,21 +79,21 @@ class Routes(Rows):
     metric: as the neighbour announced it; smoothed: our metric, smoothed, as of `stamp`.
     """
 
-    def __init__(self, limit):
+    def __init__(self, limit, code):
         super().__init__(
             limit,
             {
-                "neighbour": "O",
-                "router_id": "O",
-                "next_hop": "O",
+                "neighbour": "S",
+                "router_id": "S",
+                "next_hop": "S",
                 "seqno": "H",
                 "metric": "H",
                 "interval": "H",
                 "smoothed": "H",
                 "stamp": "I",
                 "expires": "I",
-                "prefix": "i",
-                "link": "i",
+                "prefix": code,
+                "link": code,
             },
         )
 
@@ -106,9 +106,10 @@ class Table:
     """The three tables, joined; `margin` is what a route must be better by to be preferred."""
 
     def __init__(self, max_prefixes, max_routes, max_sources, margin):
-        self.prefixes = Prefixes(max_prefixes)
-        self.routes = Routes(max_routes)
-        self.sources = Sources(self.prefixes, max_sources)
+        code = row_code(max_prefixes, max_routes, max_sources)
+        self.prefixes = Prefixes(max_prefixes, code)
+        self.routes = Routes(max_routes, code)
+        self.sources = Sources(self.prefixes, max_sources, code)
         self._margin = margin
 
     def find_route(self, prefix, neighbour):

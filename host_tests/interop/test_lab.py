@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from host_tests.interop.openvpn_support import eventually
 from host_tests.lab import Client, Lab, LabError, Server, TcpRelay, UdpRelay, namespaces
+from host_tests.lab.babel import MacKey
 from host_tests.lab.run_directory import remove_leftovers
-from host_tests.lab.topology import TwoCentres
+from host_tests.lab.topology import DAEMONS, Network
+from host_tests.lab.trace import trace
 
 _ROOT = Path(__file__).resolve().parents[2]
 _OWNER = """
@@ -152,13 +155,51 @@ def test_a_name_moves_to_another_address_while_programs_run(pair):
     watcher.wait_for("^192.0.2.77 ")
 
 
-def test_two_centres_serve_their_pages_to_the_branch(lab):
-    network = TwoCentres(lab)
+def test_data_centres_serve_their_pages_to_a_branch(lab):
+    network = Network(lab, {"paris": "babeld", "dublin": "bird"})
     network.start()
-    for name, profile in network.profiles().items():
-        Client(network.branch.gateway, profile, name=name, device=f"tun-{name}").start().wait_up()
-    for centre in network.centres:
-        assert network.branch.host.fetch(centre.url).decode() == centre.greeting
+    branch = network.branches["lyon"]
+    for centre in network.centres.values():
+        centre.serve()
+        profile = network.profiles("lyon", (f"route 10.{centre.number}.0.0 255.255.255.0",))
+        Client(branch.gateway, profile[centre.name], name=centre.name,
+               device=f"tun-{centre.name}").start().wait_up()
+        # Without Babel the hub must be told by hand.
+        centre.hub.route(branch.lan, f"10.8.{centre.number}.{branch.number}")
+        assert branch.desk.fetch(centre.url).decode() == centre.greeting
+
+
+def test_a_trace_names_every_router_and_the_longest_silence_is_measured(pair, lab):
+    target = lab.host("target")
+    link = lab.link(pair.hub, target, "198.51.100.0/24")
+    pair.branch.route("198.51.100.0/24", pair.link.address(pair.hub))
+    target.route("default", link.address(pair.hub))
+    address = link.address(target)
+    assert trace(pair.branch, address) == [pair.link.address(pair.hub), address]
+    with pair.branch.pinger(address, timeout=0.1) as pinger:
+        eventually(lambda: pinger.result.received, "the first reply")
+        link.cut()
+        eventually(lambda: pinger.result.lost > 10, "some are lost")
+        link.restore()
+        count = pinger.result.received
+        eventually(lambda: pinger.result.received > count, "replies come again")
+    assert pinger.result.gap > 0.15
+    link.cut()
+    assert trace(pair.branch, address, 0.1) == [pair.link.address(pair.hub), "*", "*"]
+
+
+@pytest.mark.parametrize("a, b", [("babeld", "babeld"), ("bird", "bird"), ("babeld", "bird")])
+def test_stock_babel_daemons_exchange_prefixes_by_a_key(pair, a, b):
+    key, daemons = MacKey(), []
+    for number, (kind, host) in enumerate(((a, pair.hub), (b, pair.branch)), start=1):
+        host.ip("route", "add", f"10.201.{number}.0/24", "dev", "lo", "proto", "static")
+        link = {pair.link.device(host): "wired"}
+        daemons.append(DAEMONS[kind](host, link, number=number, keys=(key,)).start())
+    for daemon, prefix in zip(daemons, ("10.201.2.0/24", "10.201.1.0/24")):
+        eventually(lambda d=daemon, p=prefix: [r.prefix for r in d.routes() if r.selected] == [p],
+                   f"{daemon.version()} learns {prefix}")
+        assert [neighbour.usable for neighbour in daemon.neighbours()] == [True]
+        daemon.stop()
 
 
 def test_a_program_that_ends_is_reported_with_its_log(lab):

@@ -1,4 +1,4 @@
-"""`make lab`: two data centres and a branch to try things in by hand, until Ctrl-C."""
+"""`make lab`: two data centres and two branches to try things in by hand, until Ctrl-C."""
 
 import os
 import signal
@@ -8,25 +8,28 @@ import typer
 from rich.console import Console
 
 from host_tests.lab import privileges
+from host_tests.lab.babel import MacKey
 from host_tests.lab.errors import LabError
-from host_tests.lab.gateway import Gateway
 from host_tests.lab.netns import Host, Lab
-from host_tests.lab.topology import TwoCentres
+from host_tests.lab.topology import Network
 
 
 def main() -> None:
-    """Two data centres with OpenVPN servers and a branch without its gateway, until Ctrl-C."""
+    """Two data centres with their hubs, two branches without their gateways, until Ctrl-C."""
     console = Console(soft_wrap=True, highlight=False)
     try:
         with Lab() as lab:
-            network = TwoCentres(lab, wrap="tls-crypt")
+            network = Network(lab, {"paris": "babeld", "dublin": "babeld"}, ("lyon", "nice"),
+                              key=MacKey(), wrap="tls-crypt")
             network.start()
-            branch = network.branch
-            folder = Gateway(branch.gateway, network.profiles(), lans=branch.lans).write()
             console.print(f"Hosts: {', '.join(lab.hosts)}. In another terminal, here:\n")
-            console.print(f"  {_enter(branch.gateway)} make run CONFIG={folder}")
-            for centre in network.centres:
-                console.print(f"  {_enter(branch.host)} curl {centre.url}")
+            for name, branch in network.branches.items():
+                folder = network.gateway(name).write()
+                console.print(f"  {_enter(branch.gateway)} make run CONFIG={folder}")
+            desk = network.branches["lyon"].desk
+            for centre in network.centres.values():
+                centre.serve()
+                console.print(f"  {_enter(desk)} curl {centre.url}")
             console.print(f"\nLogs and configurations: {lab.directory}. Ctrl-C removes all.")
             signal.pause()
     except LabError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import select
 import socket
@@ -15,12 +16,13 @@ _MAX_DATAGRAM = 65535
 
 @dataclasses.dataclass
 class PingResult:
-    """What came back; `rtts` in ms, in the order of arrival."""
+    """What came back; `rtts` in ms and `arrivals` (monotonic, in s) in the order of arrival."""
 
     sent: int = 0
     received: int = 0
     duplicates: int = 0
     rtts: list[float] = dataclasses.field(default_factory=list)
+    arrivals: list[float] = dataclasses.field(default_factory=list)
 
     @property
     def lost(self) -> int:
@@ -30,6 +32,11 @@ class PingResult:
     def rtt(self) -> float:
         """The median round trip in ms; not a number when nothing came back."""
         return sorted(self.rtts)[len(self.rtts) // 2] if self.rtts else float("nan")
+
+    @property
+    def gap(self) -> float:
+        """The longest time between two replies in s."""
+        return max((b - a for a, b in itertools.pairwise(self.arrivals)), default=0.0)
 
 
 class Pinger:
@@ -85,7 +92,7 @@ class Pinger:
         body = struct.pack("!HHI", self._identifier, sequence, self.result.sent) + self._padding
         packet = struct.pack("!BBH", _ECHO[self._version][0], 0, 0) + body
         if self._version == 4:  # the kernel fills in ICMPv6's
-            packet = packet[:2] + struct.pack("!H", _checksum(packet)) + packet[4:]
+            packet = packet[:2] + struct.pack("!H", checksum(packet)) + packet[4:]
         self._pending[sequence] = time.monotonic()
         with contextlib.suppress(OSError):  # no route is a lost packet here, not an error
             self._socket.sendto(packet, (self._address, 0))
@@ -109,10 +116,12 @@ class Pinger:
             self.result.duplicates += 1
         else:
             self.result.received += 1
-            self.result.rtts.append((time.monotonic() - sent_at) * 1000)
+            self.result.arrivals.append(time.monotonic())
+            self.result.rtts.append((self.result.arrivals[-1] - sent_at) * 1000)
 
 
-def _checksum(data: bytes) -> int:
+def checksum(data: bytes) -> int:
+    """The Internet checksum (RFC 1071)."""
     data += bytes(len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     total = (total >> 16) + (total & 0xFFFF)

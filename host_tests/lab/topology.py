@@ -1,38 +1,92 @@
-"""Data centres and a branch: the network of the demo, of `make lab`, and of bigger tests.
+"""Data centres and branches: the network of the demo, of `make lab`, and of the Babel tests.
 
     LAN host -- [ gateway ] ==tunnels== [ hub paris  ] -- paris-server  10.1.0.2
     192.168.11.2                  ====  [ hub dublin ] -- dublin-server 10.2.0.2
+
+The hubs are joined by a link of their own and run a stock Babel daemon.
 """
 
 import sys
+from collections.abc import Iterable
 
-from host_tests.lab.netns import Internet, Lab
+from host_tests.lab.babel import HELLO_MS, MacKey
+from host_tests.lab.babeld import Babeld
+from host_tests.lab.bird import Bird
+from host_tests.lab.gateway import Gateway
+from host_tests.lab.netns import Host, Internet, Lab
 from host_tests.lab.openvpn import Server
 from host_tests.lab.pki import Pki
+from host_tests.lab.relay import UdpRelay
 
-_LAN = "192.168.11.0/24"
+DAEMONS = {"babeld": Babeld, "bird": Bird}
 _HTTP_PORT = 80
+_RELAY_PORT = 2194
+_TUNNEL = "server"  # the hub's device toward all branches
+
+
+class Branch:
+    """The host that is to be the gateway, and a host on its LAN."""
+
+    def __init__(self, lab: Lab, internet: Internet, name: str, number: int):
+        """`number` makes the LAN 192.168.NUMBER.0/24 (and fd00:NUMBER::/64), the static address
+        10.100.0.NUMBER, and the addresses in the tunnels."""
+        self.name = name
+        self.number = number
+        self.static = f"10.100.0.{number}"
+        self.lan = f"192.168.{number}.0/24"
+        self.lan6 = f"fd00:{number}::/64"
+        self.gateway = lab.host(name)
+        self.desk = lab.host(f"{name}-desk")
+        self.uplink = internet.attach(self.gateway)
+        self.link = lab.link(self.gateway, self.desk, self.lan, self.lan6)
+        self.lans = ((self.link.device(self.gateway), self.lan),
+                     (self.link.device(self.gateway), self.lan6))
+        self.address = self.link.address(self.desk)
+        self.address6 = self.link.address(self.desk, 6)
+        for version in (4, 6):
+            self.desk.route("default", self.link.address(self.gateway, version))
+
+    def ccd(self, centre: int) -> tuple[str, ...]:
+        """What the OpenVPN server of a data centre must know of the branch: the addresses of its
+        tunnel, of which Babel needs the link-local one, and what may come from it."""
+        return (
+            f"ifconfig-push 10.8.{centre}.{self.number} 255.255.255.0",
+            f"ifconfig-ipv6-push fe80::b:{self.number}/64",
+            f"iroute {self.static} 255.255.255.255",
+            f"iroute 192.168.{self.number}.0 255.255.255.0",
+            f"iroute-ipv6 {self.lan6}",
+        )
 
 
 class DataCentre:
-    """A hub (a stock OpenVPN server) and, behind it, a host that serves a page."""
+    """A hub (stock OpenVPN server, stock Babel daemon) and, behind it, a host with a page."""
 
-    def __init__(self, lab: Lab, internet: Internet, pki: Pki, name: str, number: int, **options):
-        """`number` makes the prefixes 10.NUMBER.0.0/24 (hosts) and 10.8.NUMBER.0/24 (tunnel)."""
+    def __init__(self, lab: Lab, internet: Internet, pki: Pki, name: str, number: int,
+                 branches: Iterable[Branch], daemon: str, **options):
+        """`number` makes the prefixes 10.NUMBER.0.0/24 (hosts) and 10.8.NUMBER.0/24 (tunnels);
+        `options` are those of lab.openvpn.Server."""
         self.name = name
+        self.number = number
         self.hub = lab.host(name)
         self.host = lab.host(f"{name}-server")
-        self.public = internet.attach(self.hub).address(self.hub)
-        inside = lab.link(self.hub, self.host, f"10.{number}.0.0/24")
-        self.host.route("default", inside.address(self.hub))
-        self.address = inside.address(self.host)
+        self.uplink = internet.attach(self.hub)
+        self.public = self.uplink.address(self.hub)
+        self.prefix, self.prefix6 = f"10.{number}.0.0/24", f"fd00:0:{number}::/64"
+        inside = lab.link(self.hub, self.host, self.prefix, self.prefix6)
+        self.address, self.address6 = inside.address(self.host), inside.address(self.host, 6)
+        for version in (4, 6):
+            self.host.route("default", inside.address(self.hub, version))
         # Python's http.server asks for the name of its address, and there is no DNS here.
         self.host.name_address(self.host.name, self.address)
         self.server = Server(
-            self.hub, pki, network=f"10.8.{number}.0/24", routes=(_LAN,),
-            ccd={"lyon": ("iroute 192.168.11.0 255.255.255.0",)},
-            push=(f"route 10.{number}.0.0 255.255.255.0",), **options,
+            self.hub, pki, name=_TUNNEL, network=f"10.8.{number}.0/24", network6="fe80::/64",
+            ccd={branch.name: branch.ccd(number) for branch in branches}, **options,
         )
+        self.babel = DAEMONS[daemon](
+            self.hub, {_TUNNEL: "tunnel"}, number=number, announce=(self.prefix, self.prefix6),
+        )
+        self.relay = UdpRelay(internet.router, self.uplink.address(internet.router), _RELAY_PORT,
+                              (self.public, self.server.options.port))
 
     @property
     def url(self) -> str:
@@ -45,8 +99,12 @@ class DataCentre:
         return f"Hello from {self.name}\n"
 
     def start(self) -> None:
-        """Start the OpenVPN server and the web server."""
+        """Start the OpenVPN server and the Babel daemon."""
         self.server.start()
+        self.babel.start()
+
+    def serve(self) -> None:
+        """Start the web server."""
         pages = self.host.directory / "pages"
         pages.mkdir()
         (pages / "index.html").write_text(self.greeting)
@@ -55,38 +113,93 @@ class DataCentre:
             "--directory", str(pages), name="http",
         ).wait_for("Serving HTTP")
 
+    def announce(self, *prefixes: str) -> None:
+        """Let the Babel daemon announce further prefixes."""
+        for prefix in prefixes:
+            self._route("add", prefix)
 
-class Branch:
-    """The host that is to be the gateway, and a host on its LAN."""
+    def withdraw(self, *prefixes: str) -> None:
+        """Undo announce()."""
+        for prefix in prefixes:
+            self._route("del", prefix)
 
-    def __init__(self, lab: Lab, internet: Internet, name: str = "lyon"):
-        self.name = name
-        self.gateway = lab.host(name)
-        self.host = lab.host(f"{name}-desk")
-        self.uplink = internet.attach(self.gateway)
-        lan = lab.link(self.gateway, self.host, _LAN)
-        self.lans = ((lan.device(self.gateway), _LAN),)
-        self.address = lan.address(self.host)
-        self.host.route("default", lan.address(self.gateway))
+    def _route(self, verb: str, prefix: str) -> None:
+        family = "-6" if ":" in prefix else "-4"
+        # High, so that a default route does not get in the way of the hub's own.
+        self.hub.ip(family, "route", verb, prefix, "dev", "lo", "proto", "static",
+                    "metric", "4096")
 
 
-class TwoCentres:
-    """Two data centres, paris and dublin, and the branch lyon."""
+class Network:
+    """Data centres joined with each other, and branches, with Babel wherever it is asked for.
 
-    def __init__(self, lab: Lab, **options):
-        """`options` are those of lab.openvpn.Server, for both hubs."""
+        network = Network(lab, {"paris": "babeld", "dublin": "bird"}, ("lyon", "nice"))
+        network.start()
+        gateway = network.gateway("lyon").start()
+    """
+
+    def __init__(self, lab: Lab, centres: dict[str, str], branches: tuple[str, ...] = ("lyon",), *,
+                 key: MacKey | None = None, hello_ms: int = HELLO_MS, mesh: bool = True,
+                 **options):
+        """centres: name -> Babel daemon, "babeld" or "bird"; key: signs all Babel packets;
+        mesh: join each data centre with the one before it; options: of lab.openvpn.Server."""
+        self.lab = lab
+        self.key = key
+        self.hello_ms = hello_ms
         pki = Pki(lab.directory / "pki")
-        internet = lab.internet()
-        self.centres = [DataCentre(lab, internet, pki, name, number, **options)
-                        for number, name in enumerate(("paris", "dublin"), start=1)]
-        self.branch = Branch(lab, internet)
+        self.internet = lab.internet()
+        self.branches = {name: Branch(lab, self.internet, name, number)
+                         for number, name in enumerate(branches, start=11)}
+        self.centres = {
+            name: DataCentre(lab, self.internet, pki, name, number, self.branches.values(), daemon,
+                             **options)
+            for number, (name, daemon) in enumerate(centres.items(), start=1)
+        }
+        for centre in self.centres.values():
+            centre.babel.hello_ms = hello_ms
+            centre.babel.keys = (key,) if key else ()
+        self.mesh = self._join() if mesh else []
+
+    def _join(self) -> list:
+        links = []
+        hubs = list(self.centres.values())
+        for number, (a, b) in enumerate(zip(hubs, hubs[1:]), start=1):
+            link = self.lab.link(a.hub, b.hub, f"10.9.{number}.0/30")
+            a.babel.links[link.device(a.hub)] = b.babel.links[link.device(b.hub)] = "wired"
+            links.append(link)
+        return links
 
     def start(self) -> None:
-        """Start all servers."""
-        for centre in self.centres:
+        """Start all hubs."""
+        for centre in self.centres.values():
             centre.start()
 
-    def profiles(self) -> dict[str, str]:
-        """The branch's profile for each data centre."""
-        return {centre.name: centre.server.profile(self.branch.name, centre.public)
-                for centre in self.centres}
+    def profiles(self, branch: str, lines: tuple[str, ...] = ()) -> dict[str, str]:
+        """The branch's profile for each data centre, through its relay; with further lines."""
+        return {centre.name: centre.server.profile(branch, centre.relay.remote, lines=lines)
+                for centre in self.centres.values()}
+
+    def gateway(self, name: str, **config) -> Gateway:
+        """The gateway of a branch, not started; `config` is for lab.gateway.Gateway, and its
+        `routing` is merged into what fits the network."""
+        branch = self.branches[name]
+        routing = {"protocol": "babel", "hello_ms": self.hello_ms,
+                   "keys": [self.key.entry()] if self.key else [],
+                   **config.pop("routing", {})}
+        options = {"address": branch.static, "lans": branch.lans,
+                   "tunnels": {tunnel: {"device": f"tun-{tunnel}"} for tunnel in self.centres}}
+        return Gateway(branch.gateway, self.profiles(name), name=name, routing=routing,
+                       **{**options, **config})
+
+    def owner(self, address: str) -> str:
+        """The name of the host that has an address, or the address."""
+        hosts = [branch.gateway for branch in self.branches.values()]
+        hosts += [branch.desk for branch in self.branches.values()]
+        hosts += [centre.hub for centre in self.centres.values()]
+        hosts += [centre.host for centre in self.centres.values()]
+        return next((host.name for host in hosts if has_address(host, address)), address)
+
+
+def has_address(host: Host, address: str) -> bool:
+    """Whether one of the host's interfaces has the address."""
+    return f" {address}/" in host.ip("-o", "address", "show")

@@ -1,0 +1,51 @@
+"""What the stock Babel daemons of the lab have in common: keys, and what they know."""
+
+import dataclasses
+import secrets
+
+
+@dataclasses.dataclass(frozen=True)
+class MacKey:
+    """An HMAC-SHA256 key (RFC 8967): 32 printable octets, as BIRD wants a text."""
+
+    name: str = "k1"
+    secret: str = dataclasses.field(default_factory=lambda: secrets.token_hex(16), repr=False)
+
+    @property
+    def hex(self) -> str:
+        """The secret as babeld and our gateway want it."""
+        return self.secret.encode().hex()
+
+    def entry(self, **times) -> dict:
+        """The key in gateway.json; times: `send` and `accept`, each [from, until]."""
+        return {"id": self.name, "algorithm": "hmac-sha256", "secret": self.hex, **times}
+
+
+@dataclasses.dataclass(frozen=True)
+class Neighbour:
+    """A neighbour as a daemon sees it."""
+
+    address: str
+    device: str
+    cost: int
+    rtt_ms: float | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether packets go both ways."""
+        return self.cost < INFINITY
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """A route as a daemon sees it; `metric` is the daemon's own to the prefix."""
+
+    prefix: str
+    via: str
+    device: str
+    metric: int
+    selected: bool
+
+
+INFINITY = 0xFFFF  # RFC 8966 2.2
+HELLO_MS = 200  # of daemons and gateways in tests: what takes three Hellos takes 0.6 s

@@ -1,0 +1,130 @@
+"""Stock babeld on a host of the lab, asked through its local configuration interface."""
+
+import socket
+
+from host_tests.lab.babel import HELLO_MS, INFINITY, MacKey, Neighbour, Route
+from host_tests.lab.errors import LabError
+from host_tests.lab.netns import Host
+from host_tests.lab.pki import Pki
+from host_tests.lab.process import Process
+
+_TIMEOUT = 5.0
+_UPDATE_HELLOS = 4  # a full update with every fourth Hello, as is babeld's default
+
+
+class Babeld:
+    """babeld announcing the host's routes of protocol `static` and the prefixes of `announce`.
+
+        babeld = Babeld(hub, {"server": "tunnel", "dublin": "wired"}, number=1).start()
+        babeld.routes()
+    """
+
+    def __init__(self, host: Host, links: dict[str, str], *, number: int = 1,
+                 announce: tuple[str, ...] = (), keys: tuple[MacKey, ...] = (),
+                 hello_ms: int = HELLO_MS, lines: tuple[str, ...] = ()):
+        """links: device -> "tunnel" or "wired"; number: makes the router-id; keys: one at most;
+        lines: further directives."""
+        self.host = host
+        self.links = links
+        self.number = number
+        self.announce = announce
+        self.keys = keys
+        self.hello_ms = hello_ms
+        self.lines = lines
+        self.process: Process | None = None
+        self._directory = host.directory / "babeld"
+        self._control = self._directory / "control"
+
+    def start(self) -> "Babeld":
+        """Start babeld with what the attributes say now; it remembers its seqno."""
+        path = Pki(self._directory).write("babeld.conf", "\n".join(self._config()) + "\n")
+        self._control.unlink(missing_ok=True)
+        self.process = self.host.spawn(
+            "babeld", "-c", str(path), "-I", "", "-S", str(self._directory / "state"),
+            "-G", str(self._control), "-d", "1", name="babeld",
+        )
+        self.process.wait_for("My id")
+        return self
+
+    def stop(self) -> None:
+        """SIGTERM: it retracts what it has announced and removes its routes."""
+        if code := self.process.stop():
+            raise LabError(f"babeld on {self.host.name} ended with {code}:\n{self.process.tail()}")
+
+    def kill(self) -> None:
+        """SIGKILL: its neighbours are told nothing and its routes stay."""
+        self.process.kill()
+
+    def neighbours(self) -> list[Neighbour]:
+        """The neighbours it knows now, usable or not."""
+        return [
+            Neighbour(item["address"], item["if"], _cost(item),
+                      float(item["rtt"]) if "rtt" in item else None)
+            for item in self._dump("neighbour")
+        ]
+
+    def routes(self) -> list[Route]:
+        """The routes it has learned; not its own announcements, nor what was retracted."""
+        return [
+            Route(item["prefix"], item["via"], item["if"], int(item["metric"]),
+                  item["installed"] == "yes")
+            for item in self._dump("route") if int(item["metric"]) < INFINITY
+        ]
+
+    def version(self) -> str:
+        """Such as "babeld 1.12.1"."""
+        return next(line.removeprefix("version ").replace("-", " ", 1)
+                    for line in self._ask("dump") if line.startswith("version "))
+
+    def log(self) -> str:
+        """What the present process has logged."""
+        return self.process.log()
+
+    def _config(self) -> list[str]:
+        key = f" key {self.keys[0].name}" if self.keys else ""
+        hello = self.hello_ms / 1000
+        own = ":".join(f"{octet:02x}" for octet in (2, 0, 0, 0, 0, 0, 1, self.number))
+        lines = [f"router-id {own}"]
+        lines += [f"key id {k.name} type hmac-sha256 value {k.hex}" for k in self.keys]
+        for device, kind in self.links.items():
+            # All clients of a server are on its one device, and do not hear each other there.
+            horizon = " split-horizon false" if kind == "tunnel" else ""
+            lines.append(
+                f"interface {device} type {kind}{horizon} hello-interval {hello:g} "
+                f"update-interval {_UPDATE_HELLOS * hello:g}{key}"
+            )
+        lines += self.lines
+        for prefix in self.announce:
+            lines.append(f"redistribute ip {prefix} eq {prefix.partition('/')[2]} allow")
+        return lines + ["redistribute proto 4 allow", "redistribute local deny",
+                        "redistribute deny"]
+
+    def _dump(self, what: str) -> list[dict[str, str]]:
+        items = []
+        for line in self._ask("dump"):
+            words = line.split()
+            if words[:2] == ["add", what]:
+                items.append(dict(zip(words[3::2], words[4::2])))
+        return items
+
+    def _ask(self, command: str) -> list[str]:
+        """All lines up to the end of the answer, the greeting with the version first."""
+        lines = []
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_TIMEOUT)
+            connection.connect(str(self._control))
+            stream = connection.makefile("rw")
+            for request in (None, command):
+                if request:
+                    stream.write(request + "\n")
+                    stream.flush()
+                for line in stream:
+                    line = line.strip()
+                    if line in ("ok", "no", "bad"):
+                        break
+                    lines.append(line)
+        return lines
+
+
+def _cost(item: dict[str, str]) -> int:
+    return int(item["cost"]) if item["rxcost"] != str(INFINITY) else INFINITY

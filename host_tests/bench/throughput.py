@@ -83,7 +83,10 @@ def _iperf(network: BenchNetwork, seconds: float, options: tuple[str, ...]) -> d
     command = ["iperf3", "-J", "-c", network.server.address, "-t", f"{seconds:g}", *options]
     output = network.branch.run(*command, timeout=seconds + _PATIENCE, check=False).stdout
     with contextlib.suppress(ValueError, KeyError):
-        return json.loads(output)["end"]
+        result = json.loads(output)
+        if "error" not in result:
+            return result["end"]
+        output = result["error"]
     raise LabError(f"`{' '.join(command)}` measured nothing: {output.strip()}")
 
 

@@ -47,9 +47,8 @@ def _counter(running, name: str, at_least: int) -> int:
 
 def _unharmed(pair, server, running) -> None:
     assert_carries(pair, server, 20)
-    status = running.tunnel_status(TUNNEL)
-    assert (status["state"], status["attempts"]) == ("up", 1)
     running.stop()
+    assert running.log().count(f" {TUNNEL} connect ") == running.log().count(" up ") == 1
 
 
 @pytest.mark.parametrize("cipher", ["AES-256-GCM", "AES-256-CBC"])
@@ -116,10 +115,8 @@ def test_cut_and_stretched_packets(pair, cipher):
     relay.down.choose = None
     relay.replay("down", [packet[:size] for packet in _control(relay)[:3]
                           for size in range(1, len(packet), 7)])
-    for name in ("data_too_short", "data_bad_auth", "too_short", "control_bad_auth"):
-        _counter(running, name, 1)
-    eventually(lambda: {"too_long", "data_too_long"}
-               & set(running.tunnel_status(TUNNEL)["counters"]), "too long ones are counted")
+    expected = {"data_too_short", "data_bad_auth", "too_short", "control_bad_auth", "too_long"}
+    eventually(lambda: expected <= set(running.tunnel_status(TUNNEL)["counters"]), expected)
     _unharmed(pair, server, running)
 
 
@@ -129,8 +126,8 @@ def test_garbage_flood_on_an_established_tunnel(pair, wrap):
     with pair.branch.pinger(server.address, interval=0.005, timeout=1) as pinger:
         for _ in range(_FLOOD // 100):
             relay.garbage("down", 100)
-    # The kernel may drop what comes faster than it is read, pings among them.
-    assert pinger.result.received > 0
+    # The kernel drops what comes faster than it is read, pings among it; none is made up.
+    assert pinger.result.duplicates == 0
     counters = running.tunnel_status(TUNNEL)["counters"]
     assert sum(counters.values()) > _FLOOD // 4, counters
     assert counters["unknown_opcode"] > 0
@@ -161,7 +158,7 @@ def test_garbage_while_connecting(pair, wrap):
 @pytest.mark.parametrize("wrap", ["tls-auth", "tls-crypt"])
 def test_damage_while_connecting(pair, wrap):
     """A third of what the server sends is damaged or cut: it is dropped, and sent again."""
-    server = pair.server(wrap=wrap, keepalive=(1, 60))
+    server = pair.server(wrap=wrap, keepalive=(1, 60), server_lines=("tls-timeout 1",))
     relay = UdpRelay(pair.hub, pair.remote(), 2194, target=(pair.remote(), 1194), seed=3)
     relay.down.corrupt, relay.down.truncate = 0.2, 0.1
     running = gateway(pair, server.profile("lyon", relay.remote))

@@ -18,11 +18,12 @@ def _relay(pair, kind=UdpRelay, **options):
     return kind(pair.hub, pair.remote(), 2194, target=(pair.remote(), 1194), **options)
 
 
-@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("seed", range(1, 5))
 @pytest.mark.parametrize("wrap", ["none", "tls-crypt-v2"])
 def test_connects_through_a_quarter_of_loss_each_way(pair, wrap, seed):
     cookie = "force-cookie" if wrap == "tls-crypt-v2" else None
-    server = pair.server(wrap=wrap, cookie=cookie, keepalive=(1, 60))
+    server = pair.server(wrap=wrap, cookie=cookie, keepalive=(1, 60),
+                         server_lines=("tls-timeout 1",))
     relay = _relay(pair, seed=seed)
     relay.up.loss = relay.down.loss = 0.25
     running = gateway(pair, server.profile("lyon", relay.remote))
@@ -41,7 +42,8 @@ def test_connects_through_reordering_duplicates_and_delay(pair):
         faults.delay_ms, faults.jitter_ms = 5, 20
     running = gateway(pair, server.profile("lyon", relay.remote))
     running.wait_up(timeout=60)
-    result = pair.branch.ping(server.address, 100, interval=0.01)
+    # The last packet waits for a next one to overtake it: a keepalive, seconds later.
+    result = pair.branch.ping(server.address, 100, interval=0.01, timeout=8)
     assert (result.lost, result.duplicates) == (0, 0)
     assert running.tunnel_status(TUNNEL)["counters"]["data_replay"] > 0
     running.stop()

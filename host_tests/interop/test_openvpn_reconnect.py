@@ -207,7 +207,7 @@ def test_traffic_keeps_inactive_away(pair):
     server = pair.server()
     running = connect(pair, server, "inactive 2 100")
     with pair.branch.pinger(server.address, interval=0.2) as pinger:
-        time.sleep(3.5)
+        time.sleep(2.5)
     assert pinger.result.lost == 0
     running.wait_for(f"{TUNNEL} finished inactive")
     assert running.process.wait() == 1

@@ -15,6 +15,8 @@ from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 # Packets read from one socket before others have their turn.
 _BATCH = const(16)
+# Packets, and routes, written before the tunnels' packets have their turn.
+_TURN = const(2)
 _BUFFER = const(1500)
 _CHECK_MS = const(1000)
 _LINK_LOCAL = b"\xfe\x80\0\0\0\0\0\0"
@@ -34,6 +36,7 @@ class Routing:
         self._lans = [lan for lan in config.lans if lan.babel]
         self._keyring = Keyring([Key(*key) for key in routing.keys]) if routing.keys else None
         self._check_due = None
+        self._more = False
         self._buf = bytearray(_BUFFER)
         self._policy = Policy([Rule(*rule) for rule in routing.accept])
         self._router_id = _router_id(config)
@@ -112,7 +115,7 @@ class Routing:
             )
         )
         self.agent.interface_up(device, now)
-        self._drain(now)
+        self._drain()
         return True
 
     def tunnel_down(self, device, now):
@@ -120,7 +123,7 @@ class Routing:
         if device in self._sockets:
             self._close(device)
             self.agent.remove_interface(device, now)
-            self._drain(now)
+            self._drain()
 
     def _close(self, device):
         socket = self._sockets.pop(device)
@@ -143,7 +146,7 @@ class Routing:
                 self.agent.receive_datagram(
                     device, source, half.address, buf, n, now, system.ticks_us()
                 )
-            self._drain(now)
+            self._drain()
 
         return read
 
@@ -151,6 +154,8 @@ class Routing:
 
     def next_timer(self):
         """The tick of the earliest deadline, or None."""
+        if self._more:
+            return self._system.ticks()
         return earliest(self._check_due, self.agent.next_timer())
 
     def handle_timer(self, now):
@@ -159,7 +164,7 @@ class Routing:
             self._check_due = ticks_add(now, _CHECK_MS)
             self._check(now)
         self.agent.handle_timer(now)
-        self._drain(now)
+        self._drain()
 
     def _check(self, now):
         """Keys change with the time of day, servers with names, LANs come up late."""
@@ -171,18 +176,29 @@ class Routing:
             if found and self._open(lan.interface, found[0], found[1], _BUFFER, True, now):
                 self._lans.remove(lan)
 
-    def _drain(self, now):
+    def _drain(self):
+        """Sends packets and carries out events, a bounded number; whether there may be more."""
         agent = self.agent
         buf = self._buf
-        while n := agent.next_datagram(buf, self._system.ticks_us()):
+        self._more = True
+        for _ in range(_TURN):
+            n = agent.next_datagram(buf, self._system.ticks_us())
+            if not n:
+                break
             socket = self._sockets.get(agent.out_interface)
             if socket:
                 socket.send(buf, n, agent.out_destination)
-        while event := agent.next_event():
+        for _ in range(4 * _TURN):
+            event = agent.next_event()
+            if event is None:
+                # Packets that wait have the agent's timer.
+                self._more = False
+                break
             try:
                 getattr(self, "_" + event[0])(*event[1:])
             except OSError as error:
                 self._log("warning", "kernel", str(error.args[-1]))
+        return self._more or n
 
     def _install(self, prefix, plen, next_hop, device, metric):
         self._kernel.install(prefix, plen, next_hop, device)
@@ -226,7 +242,8 @@ class Routing:
     def stop(self, now):
         """Retracts all while the tunnels still stand, then clears the kernel."""
         self.agent.shut_down(now)
-        self._drain(now)
+        while self._drain():
+            pass
         # What was written to a tunnel's device has yet to be sealed and sent.
         self._system.poller.wait(0)
         for device in list(self._sockets):

@@ -16,6 +16,7 @@ from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 _MAX_INTERFACES = const(64)
 _SWEEP_MS = const(1_000)
+_SLICE_MS = const(20)
 
 _COUNTERS = (
     # packets dropped
@@ -186,8 +187,8 @@ class Agent:
         self._listener.handle_timer(now)
         self._router.retry_requests(now)
         if self._sweep_due is None or _is_due(self._sweep_due, now):
-            self._router.sweep(now)
-            self._sweep_due = ticks_add(now, _SWEEP_MS)
+            is_done = self._router.sweep(now)
+            self._sweep_due = ticks_add(now, _SWEEP_MS if is_done else _SLICE_MS)
         self._timer = earliest(
             self._sweep_due,
             self._listener.next_timer(),

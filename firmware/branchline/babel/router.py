@@ -19,6 +19,8 @@ _TRIGGERED_MS = const(100)
 _URGENT_TIMES = const(2)
 # Until then our own announcements of before a restart may still echo.
 _ECHO_MS = const(60_000)
+# Prefixes that are swept at once: what else the owner has to do must not wait for long.
+_SWEEP_ROWS = const(128)
 
 
 class Router:
@@ -39,6 +41,7 @@ class Router:
         self._counters = counters
         self._log = log
         self._echo_until = None
+        self._swept = 0
 
     # -- what we announce ourselves
 
@@ -343,11 +346,17 @@ class Router:
                 self.table.drop_route(row)
 
     def sweep(self, now):
-        """Lets routes, sources and holds expire, and selects where smoothing may have told."""
+        """Lets routes, sources and holds expire, and selects where smoothing may have told.
+
+        Takes some of the prefixes at a time; whether it came to the end of the table.
+        """
         prefixes = self.table.prefixes
         if self._echo_until is not None and ticks_diff(now, self._echo_until) >= 0:
             self._echo_until = None
-        for row in range(len(prefixes)):
+        start = self._swept
+        end = min(start + _SWEEP_ROWS, len(prefixes))
+        self._swept = 0 if end == len(prefixes) else end
+        for row in range(start, end):
             if prefixes.key[row] is None:
                 continue
             self._expire_routes(row, now)
@@ -362,6 +371,7 @@ class Router:
                 elif prefixes.selected[row] == NONE:
                     self._ask_any(row, now)
             prefixes.drop_if_idle(row)
+        return not self._swept
 
     def _expire_routes(self, prefix, now):
         """A route that is not renewed is first retracted, then dropped (3.5.3)."""

@@ -8,7 +8,6 @@ from branchline.hal.linux.ledger import Ledger
 # Worse than what an administrator sets by hand, so that this wins; all of ours have the same,
 # so that a change replaces the route in one step.
 METRIC = const(1024)
-_ENODEV = const(19)
 # Carries the static address, so that this is the same through every tunnel.
 _ADDRESS_LINK = "branchline"
 
@@ -43,16 +42,14 @@ class KernelRoutes:
 
     def add_address(self, device, address, plen):
         """Gives a tunnel's device an address; it goes away with the device."""
-        self._netlink.add_address(self._netlink.link(device).index, address, plen)
+        self._netlink.add_address(self._netlink.index(device), address, plen)
 
     def install(self, prefix, plen, next_hop, device):
         """Adds or replaces the route; next_hop: 4 or 16 octets, by the device of that name."""
-        link = self._netlink.link(device)
-        if link is None:
-            raise OSError(_ENODEV, "no device " + device)
+        dev = self._netlink.index(device)
         source = self._sources.get(len(prefix))
         self._ledger.set_route(
-            rt.make_route(prefix, plen, next_hop, link.index, METRIC, source, onlink=True)
+            rt.make_route(prefix, plen, next_hop, dev, METRIC, source, onlink=True)
         )
 
     def unreachable(self, prefix, plen):

@@ -25,6 +25,7 @@ _socket = LIBC.func("i", "socket", "iii")
 _setsockopt = LIBC.func("i", "setsockopt", "iiipI")
 _send = LIBC.func("l", "send", "ipLi")
 _recv = LIBC.func("l", "recv", "ipLi")
+_if_nametoindex = LIBC.func("I", "if_nametoindex", "s")
 
 
 class Netlink(Descriptor):
@@ -79,6 +80,13 @@ class Netlink(Descriptor):
         if code == _EPERM:
             text += " (needs root or CAP_NET_ADMIN)"
         return OSError(code, what + ": " + text)
+
+    def index(self, name):
+        """The index of a link; ENODEV (19) if there is none. Much cheaper than `link`."""
+        index = _if_nametoindex(name)
+        if not index:
+            raise OSError(_ENODEV, "no device " + name)
+        return index
 
     def link(self, name):
         """The Link (index, name, up, mtu) of a name, or None if there is none."""

@@ -199,6 +199,7 @@ def test_stock_babel_daemons_exchange_prefixes_by_a_key(pair, a, b):
         eventually(lambda d=daemon, p=prefix: [r.prefix for r in d.routes() if r.selected] == [p],
                    f"{daemon.version()} learns {prefix}")
         assert [neighbour.usable for neighbour in daemon.neighbours()] == [True]
+    for daemon in daemons:
         daemon.stop()
 
 

@@ -9,6 +9,7 @@ from host_tests.lab.pki import Pki
 from host_tests.lab.process import Process
 
 _TIMEOUT = 5.0
+_HALF_LIFE = 1  # s
 _UPDATE_HELLOS = 4  # a full update with every fourth Hello, as is babeld's default
 
 
@@ -84,7 +85,9 @@ class Babeld:
         key = f" key {self.keys[0].name}" if self.keys else ""
         hello = self.hello_ms / 1000
         own = ":".join(f"{octet:02x}" for octet in (2, 0, 0, 0, 0, 0, 1, self.number))
-        lines = [f"router-id {own}"]
+        # By its default of 4 s, a route that was first heard before its link was usable becomes
+        # the best only half a minute later.
+        lines = [f"router-id {own}", f"smoothing-half-life {_HALF_LIFE}"]
         lines += [f"key id {k.name} type hmac-sha256 value {k.hex}" for k in self.keys]
         for device, kind in self.links.items():
             # All clients of a server are on its one device, and do not hear each other there.

@@ -7,6 +7,7 @@ from host_tests.lab.pki import Pki
 from host_tests.lab.process import Process
 
 _UPDATE_HELLOS = 4
+# 4 is the kernel's number of protocol `static`. What is announced goes before what is learned.
 _CONFIG = """
 log stderr all;
 router id 10.255.0.{number};
@@ -14,11 +15,15 @@ protocol device {{ scan time 1; }}
 protocol direct {{ ipv4; ipv6; }}
 protocol kernel {{
   learn; scan time 1;
-  ipv4 {{ import where krt_source = 4; export where source = RTS_BABEL; }};
+  ipv4 {{
+    preference 200; import where krt_source = 4; export where source = RTS_BABEL;
+  }};
 }}
 protocol kernel {{
   learn; scan time 1;
-  ipv6 {{ import where krt_source = 4; export where source = RTS_BABEL; }};
+  ipv6 {{
+    preference 200; import where krt_source = 4; export where source = RTS_BABEL;
+  }};
 }}
 function announced() {{
   if source ~ [RTS_BABEL, RTS_INHERIT] then return true;

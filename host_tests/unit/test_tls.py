@@ -20,7 +20,7 @@ if MICROPYTHON:
     import tls
 
     from branchline.hal.linux import mbedtls
-    from branchline.hal.linux.libc import WORD, Library
+    from branchline.hal.linux.libc import Library
     from branchline.hal.tls_micropython import TlsContext
 
     NATIVE = mbedtls.load()
@@ -113,7 +113,8 @@ if MICROPYTHON:
             assert self._ssl.write(data) == len(data)
 
         def close(self):
-            Library(None).func("i", "mbedtls_ssl_close_notify", "L")(id(self._ssl) + 3 * WORD)
+            notify = Library(None).func("i", "mbedtls_ssl_close_notify", "L")
+            notify(mbedtls.locate(self._ssl, self._context))
 
         def export(self, label, n):
             return NATIVE.export(self._ssl, self._context, label, n)

@@ -50,12 +50,12 @@ class Mbedtls:
 
     def clear_hostname(self, ssl, context):
         """Makes a connection verify the server's chain without a name; False if it cannot."""
-        address = _address(ssl, context)
+        address = locate(ssl, context)
         return bool(address) and self._set_hostname(address, 0) == 0
 
     def forbid_tls13(self, ssl, context):
         """Limits the context's later connections to TLS 1.2; False if it cannot."""
-        if not _address(ssl, context):
+        if not locate(ssl, context):
             return False
         bytearray_at(_word(id(ssl) + _SSL), 4)[:] = struct.pack("I", _TLS_1_2)
         return True
@@ -63,7 +63,7 @@ class Mbedtls:
     def export(self, ssl, context, label, n):
         """n octets of keying material (RFC 5705); label: str. Raises TlsError."""
         out = bytearray(n)
-        address = _address(ssl, context)
+        address = locate(ssl, context)
         if not address or self._export(address, out, n, label, len(label), 0, 0, 0):
             raise TlsError("the export of keying material failed")
         return bytes(out)
@@ -73,7 +73,7 @@ def _word(address):
     return struct.unpack("P", bytearray_at(address, WORD))[0]
 
 
-def _address(ssl, context):
+def locate(ssl, context):
     """The address of the mbedtls_ssl_context in an SSLSocket; 0 if it does not lie there."""
     if _word(id(ssl) + _CONTEXT) != id(context):
         return 0

@@ -17,10 +17,11 @@ class Ledger:
 
     def __init__(self, netlink):
         self._netlink = netlink
-        # MicroPython's plain dicts keep no order.
+        # MicroPython's plain dicts keep no order, and its ordered ones are searched item by item:
+        # not for routes, which may be many and go in any order.
         self._links = OrderedDict()  # index -> name
         self._addresses = OrderedDict()  # (dev, local, plen, peer) -> None
-        self._routes = OrderedDict()  # (dst, plen, metric, table) -> Route
+        self._routes = {}  # (dst, plen, metric, table) -> Route
 
     def entries(self):
         """The additions as plain tuples, for restore(); links are not among them."""
@@ -84,7 +85,7 @@ class Ledger:
         return count
 
     def undo(self):
-        """Takes out routes, then addresses, then links, the latest first; returns a list of the
+        """Takes out routes, then addresses and links, the latest first; returns a list of the
         errors' texts. What is gone already is no error; a second call does nothing."""
         errors = []
         for table, undo_one in (

@@ -46,11 +46,15 @@ class Netlink(Descriptor):
         self._seq = 0
 
     def _request(self, what, kind, flags, body, take=None):
-        """Sends one request and hands each message of the answer to take(buf, start, end)."""
+        """Sends one request and hands each message of the answer to take(buf, start, end).
+
+        what: a text that says what is attempted, or (its start, a Route): routes are many, and
+        the text is needed only where one fails.
+        """
         self._seq = self._seq % 0xFFFF + 1
         message = rt.request(kind, flags, self._seq, body)
         if _send(self._fd, message, len(message), 0) < 0:
-            raise failure(what)
+            raise failure(_words(what))
         while not self._receive(what, take):
             pass
 
@@ -79,7 +83,7 @@ class Netlink(Descriptor):
         text = text or error_text(code)
         if code == _EPERM:
             text += " (needs root or CAP_NET_ADMIN)"
-        return OSError(code, what + ": " + text)
+        return OSError(code, _words(what) + ": " + text)
 
     def index(self, name):
         """The index of a link; ENODEV (19) if there is none. Much cheaper than `link`."""
@@ -139,18 +143,18 @@ class Netlink(Descriptor):
 
     def add_route(self, route):
         """Adds a Route; EEXIST (17) if there is one to the same prefix with the same metric."""
-        what = "add the route " + rt.route_text(route)
+        what = ("add the route ", route)
         self._request(what, rt.NEWROUTE, rt.CREATE | rt.EXCL, rt.route_body(route))
 
     def replace_route(self, route):
         """Puts a Route in the place of the one to the same prefix with the same metric, whoever
         made that, or adds it."""
-        what = "replace the route " + rt.route_text(route)
+        what = ("replace the route ", route)
         self._request(what, rt.NEWROUTE, rt.CREATE | rt.REPLACE, rt.route_body(route))
 
     def delete_route(self, route):
         """Deletes a Route; only one of its own protocol number. ESRCH (3) if there is none."""
-        what = "delete the route " + rt.route_text(route)
+        what = ("delete the route ", route)
         self._request(what, rt.DELROUTE, 0, rt.route_body(route, deleting=True))
 
     def routes(self, family, protocol=None):
@@ -178,3 +182,7 @@ class Netlink(Descriptor):
             if error.args[0] not in _NO_ROUTE:
                 raise
         return found[0] if found else None
+
+
+def _words(what):
+    return what if isinstance(what, str) else what[0] + rt.route_text(what[1])

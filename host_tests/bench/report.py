@@ -4,7 +4,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-_THROUGHPUT = ("client", "", "Mbit/s", "ratio", "CPU µs/packet", "ratio", "sent again")
+_THROUGHPUT = ("client", "", "Mbit/s", "ratio", "CPU µs/packet", "ratio", "resent")
 _HEAP = ("tunnels", "here", "as many objects on a 32-bit board")
 _STARTS = ("client", "median ms", "ratio", "least", "most")
 
@@ -45,7 +45,8 @@ def show(console: Console, result: dict) -> None:
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", pad_edge=False, box=box.SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column, justify="left" if column in ("client", "") else "right")
+        left = column in ("client", "")
+        table.add_column(column, justify="left" if left else "right", no_wrap=left)
     return table

@@ -1,5 +1,7 @@
 """The gateway's parts wired together, and the poll loop that runs them."""
 
+import gc
+
 from branchline import BUILD_TIME
 from branchline.app.system import System
 from branchline.crypto.aead import Providers
@@ -18,7 +20,6 @@ try:
     from branchline.hal.tls_micropython import TlsContext
 except ImportError:
     from branchline.hal.tls_cpython import TlsContext
-
 
 
 def _gnutls():
@@ -119,14 +120,32 @@ class Gateway:
             manager.start(ticks())
             self._loop()
         finally:
-            if self._routing:
-                self._routing.stop(ticks())
-            manager.stop(ticks())
-            self._system.poller.unregister(signals)
-            signals.close()
+            try:
+                if self._routing:
+                    self._routing.stop(ticks())
+            finally:
+                manager.stop(ticks())
+                self._system.poller.unregister(signals)
+                signals.close()
         return self._stopping
 
     def _loop(self):
+        """Runs until there is a reason to end; a full heap is none."""
+        while not self._stopping and not self._manager.finished():
+            try:
+                self._turn()
+            except MemoryError:
+                self._restart()
+
+    def _restart(self):
+        """After a full heap no state is sure: every tunnel starts again from nothing."""
+        gc.collect()
+        self._log("error", "gateway", "memory", "the heap is full: all tunnels start again")
+        self._manager.stop(self._system.ticks())
+        gc.collect()
+        self._manager.start(self._system.ticks())
+
+    def _turn(self):
         """Waits, moves packets, and looks at the timers when one is due or may have moved."""
         ticks = self._system.ticks
         wait = self._system.poller.wait

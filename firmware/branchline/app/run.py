@@ -5,10 +5,10 @@ import os
 import sys
 
 from branchline import __version__
-from branchline.app import settings
+from branchline.app import settings  # noqa: F401  (its objects outlive the overlay below)
 from branchline.app.log import Log
 from branchline.app.status import StatusFile
-from branchline.openvpn import profile
+from branchline.openvpn import profile  # noqa: F401  (the same)
 from branchline.wire.errors import BranchlineError, ConfigError
 from branchline.wire.overlay import Overlay
 
@@ -54,7 +54,7 @@ def _load(folder):
             return file.read()
 
     # The parsers are large and of no more use afterwards: small heaps want their room back.
-    with Overlay(settings, profile):
+    with Overlay():
         from branchline.app.config import load_config
         from branchline.openvpn.profile_parser import parse_profile
 

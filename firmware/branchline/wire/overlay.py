@@ -1,22 +1,19 @@
 """Code that is needed for a while: loaded, used, and given back, as small heaps cannot hold all.
 
-    with Overlay(profile):
-        parser = __import__(...)
-        result = parser.parse_profile(...)
+    with Overlay():
+        from branchline.openvpn.verify import check_peer
+
+        check_peer(...)
+
+An object keeps its class, and that its module: what is to outlive the overlay has to be of classes
+that were imported before.
 """
 
 import sys
 
 
 class Overlay:
-    """Forgets, at its end, the modules that were imported within.
-
-    kept: the modules whose classes have instances that live on; an instance keeps its class, and
-    that its module, so these must have been imported before.
-    """
-
-    def __init__(self, *kept):
-        self._before = ()
+    """Forgets, at its end, the modules that were imported within."""
 
     def __enter__(self):
         self._before = set(sys.modules)

@@ -1,9 +1,6 @@
 """Code that is needed for a while: loaded, used, and given back, as small heaps cannot hold all.
 
-    with Overlay():
-        from branchline.openvpn.verify import check_peer
-
-        check_peer(...)
+Import within `with Overlay():`, use, and leave.
 
 An object keeps its class, and that its module: what is to outlive the overlay has to be of classes
 that were imported before.

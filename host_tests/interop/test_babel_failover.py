@@ -23,7 +23,6 @@ from host_tests.lab.trace import trace
 _OURS = "fe80::b:11"
 _ANYCAST = "10.201.0.0/16"
 _WATCH = 4.0  # seconds in which nothing may change
-_PINGS = 400  # at 50 a second, so that some are lost with the hub
 
 
 def _settled(network) -> None:
@@ -54,7 +53,7 @@ def test_seqno_requests_are_answered_by_both_sides(lab, peers):
 
 
 @pytest.mark.parametrize("peers", TWO_HUBS)
-def test_traffic_between_branches_moves_when_a_hub_is_killed(lab, peers, record_property):
+def test_traffic_between_branches_moves_when_a_hub_is_killed(lab, peers):
     network = make_network(lab, peers, ("lyon", "nice"), key=MacKey())
     gateways = [start(network, name) for name in network.branches]
     lyon, nice = network.branches.values()
@@ -70,7 +69,7 @@ def test_traffic_between_branches_moves_when_a_hub_is_killed(lab, peers, record_
         wait_routes(nice.gateway, {lyon.lan: f"tun-{other}"})
         count = pinger.result.received
         eventually(lambda: pinger.result.received > count + 10, "pings get through again")
-    record_property("gap", f"{pinger.result.gap:.2f} s")
+    print(f"{peers}: no reply for {pinger.result.gap:.2f} s")
     hops = [network.owner(hop) for hop in trace(lyon.desk, nice.address)]
     assert hops == ["lyon", other, "nice", "nice-desk"]
     for gateway in gateways:
@@ -191,9 +190,8 @@ def test_no_packet_runs_in_a_circle_while_routes_move(lab, peers):
     ):
         cut()
         for target in (nice.address, paris.address, dublin.address) * 2:
-            passed = [network.owner(hop) for hop in trace(lyon.desk, target, 0.3) if hop != "*"]
+            passed = [network.owner(hop) for hop in trace(lyon.desk, target, 0.2) if hop != "*"]
             assert len(passed) == len(set(passed)), passed
         restore()
-    _settled(network)
     for gateway in gateways:
         gateway.stop()

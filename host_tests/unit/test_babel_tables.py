@@ -346,3 +346,20 @@ def test_pending_requests_are_bounded():
     assert counters["requests_full"] == 36
     requests.forget(key("10.3.0.0/16"))
     assert len(requests) == 63
+
+
+def test_keys_are_found_and_let_go_in_any_order():
+    # Nearly as many keys as heads: some share one.
+    names = ["10.0.0.0/8", "10.0.0.0/9", "0.0.0.0/0", "::/0", "2001:db8::/32", "fd00::1/128"]
+    keys = [key(name) for name in names]
+    for shift in range(len(keys)):
+        table = Table(len(keys), 1, 1, 0)
+        rows = [table.prefixes.make(k) for k in keys]
+        assert [table.prefixes.make(k) for k in keys] == rows
+        assert [table.prefixes.key[row] for row in rows] == keys
+        order = keys[shift:] + keys[:shift]
+        for i in range(len(order)):
+            assert table.prefixes.drop_if_idle(table.prefixes.find(order[i]))
+            assert [table.prefixes.find(k) == NONE for k in order] == [
+                j <= i for j in range(len(order))
+            ]

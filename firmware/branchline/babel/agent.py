@@ -15,8 +15,6 @@ from branchline.wire.errors import ProtocolError, StateError
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 _MAX_INTERFACES = const(64)
-_SWEEP_MS = const(1_000)
-_SLICE_MS = const(20)
 
 _COUNTERS = (
     # packets dropped
@@ -187,8 +185,7 @@ class Agent:
         self._listener.handle_timer(now)
         self._router.retry_requests(now)
         if self._sweep_due is None or _is_due(self._sweep_due, now):
-            is_done = self._router.sweep(now)
-            self._sweep_due = ticks_add(now, _SWEEP_MS if is_done else _SLICE_MS)
+            self._sweep_due = ticks_add(now, self._router.sweep(now))
         self._timer = earliest(
             self._sweep_due,
             self._listener.next_timer(),

@@ -21,6 +21,8 @@ _URGENT_TIMES = const(2)
 _ECHO_MS = const(60_000)
 # Prefixes that are swept at once: what else the owner has to do must not wait for long.
 _SWEEP_ROWS = const(128)
+_SLICE_MS = const(20)
+_SWEEP_MS = const(1_000)
 
 
 class Router:
@@ -348,7 +350,7 @@ class Router:
     def sweep(self, now):
         """Lets routes, sources and holds expire, and selects where smoothing may have told.
 
-        Takes some of the prefixes at a time; whether it came to the end of the table.
+        Takes some of the prefixes at a time; the time in ms after which to go on.
         """
         prefixes = self.table.prefixes
         if self._echo_until is not None and ticks_diff(now, self._echo_until) >= 0:
@@ -371,7 +373,9 @@ class Router:
                 elif prefixes.selected[row] == NONE:
                     self._ask_any(row, now)
             prefixes.drop_if_idle(row)
-        return not self._swept
+        if self._swept:
+            return _SLICE_MS
+        return max(_SLICE_MS, _SWEEP_MS - start // _SWEEP_ROWS * _SLICE_MS)
 
     def _expire_routes(self, prefix, now):
         """A route that is not renewed is first retracted, then dropped (3.5.3)."""

@@ -2,6 +2,7 @@
 
 from micropython import const
 
+from branchline.babel.keys import Keys
 from branchline.babel.records import NONE, Rows, row_code
 from branchline.babel.source import Sources
 from branchline.babel.tlv import INFINITY
@@ -27,7 +28,7 @@ class Prefixes(Rows):
         super().__init__(
             limit,
             {
-                "key": "O",
+                "key": Keys(limit, code),
                 "hold": "O",
                 "hop": "S",
                 "port": "S",
@@ -40,19 +41,17 @@ class Prefixes(Rows):
                 "link": code,
             },
         )
-        self.rows = {}
 
     def find(self, key):
         """The row of a key, or NONE."""
-        return self.rows.get(key, NONE)
+        return self.key.find(key)
 
     def make(self, key):
         """The row of a key, made where there is none; NONE when the table is full."""
-        row = self.rows.get(key, NONE)
+        row = self.key.find(key)
         if row == NONE:
             row = self.add()
             if row != NONE:
-                self.rows[key] = row
                 self.key[row] = key
                 self.announced[row] = INFINITY
                 self.route[row] = self.source[row] = self.selected[row] = NONE
@@ -68,7 +67,6 @@ class Prefixes(Rows):
             or self.changed[row]
         ):
             return False
-        del self.rows[self.key[row]]
         self.drop(row)
         return True
 

@@ -1,6 +1,7 @@
 """Our gateway on a host of the lab: its folder, its process on real MicroPython, its log."""
 
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -11,7 +12,8 @@ from host_tests.lab.pki import Pki
 from host_tests.lab.process import Process
 
 _ROOT = Path(__file__).resolve().parents[2]
-_MICROPYTHON = _ROOT / ".toolchain" / "bin" / "micropython"
+_MICROPYTHON = Path(os.environ.get("BRANCHLINE_MICROPYTHON",
+                                   _ROOT / ".toolchain" / "bin" / "micropython")).resolve()
 _IMAGE = _ROOT / "build" / "branchline.romfs"
 _TIMEOUT = 20.0
 _POLL = 0.02

@@ -14,6 +14,7 @@ from host_tests.interop.openvpn_support import (
     connect,
     echo_service,
     echoed,
+    gateway,
 )
 
 _ETH_P_ALL = 3
@@ -45,10 +46,13 @@ def test_ipv6_inside_and_outside(pair, proto):
     running.stop()
 
 
-def test_only_ipv6_outside_for_a_name_with_both_addresses(pair):
-    pair.branch.name_address("hub.example", pair.remote(6))
-    server = pair.server(proto="udp6")
-    running = connect(pair, server)
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_name_of_either_family(pair, version):
+    pair.branch.name_address("hub.example", pair.remote(version))
+    server = pair.server(proto="udp6" if version == 6 else "udp")
+    running = gateway(pair, server.profile("lyon", "hub.example").replace("udp6", "udp"))
+    running.wait_up()
+    assert pair.remote(version) in running.tunnel_status(TUNNEL)["remote"]
     running.stop()
 
 

@@ -67,7 +67,7 @@ def test_flipped_bits(pair, cipher):
     relay.down.choose = with_damaged_copies
     assert pair.branch.ping(server.address, 50, interval=0.005).lost == 0
     relay.down.choose = None
-    assert _counter(running, "data_bad_auth", len(damaged)) == len(damaged) > 1000
+    assert _counter(running, "data_bad_auth", len(damaged)) == len(damaged) >= 1000
     _unharmed(pair, server, running)
 
 

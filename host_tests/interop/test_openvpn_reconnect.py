@@ -41,14 +41,6 @@ def test_a_server_that_says_goodbye(pair, proto):
     running.stop()
 
 
-def test_goodbye_as_a_data_packet(pair):
-    """Without control-channel exit (protocol-flags cc-exit) the notice is a data packet."""
-    server = pair.server(keepalive=(10, 120), exit_notify=True)
-    running = connect(pair, server, 'pull-filter ignore "protocol-flags"')
-    assert pair.branch.ping(server.address, 2).lost == 2  # each side derives its keys otherwise
-    running.stop()
-
-
 def test_the_servers_wish_for_another_remote(pair):
     """explicit-exit-notify 2 on the server: RESTART,[N], so the next remote is tried."""
     first = pair.server(server_lines=("explicit-exit-notify 2",))

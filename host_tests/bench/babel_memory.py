@@ -78,7 +78,9 @@ def main(prefixes, neighbours, copies):
         crowd.speak(second * 1000)
         for part in range(10):
             agent.handle_timer(second * 1000 + part * 100)
-    selected = sum([route[-1] for route in agent.routes()])
+    selected = 0
+    for route in agent.routes():
+        selected += route[-1]
     full = used()
     print(
         '{"code": %d, "agent": %d, "tables": %d, "selected": %d}'

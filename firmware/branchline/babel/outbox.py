@@ -25,7 +25,7 @@ class Outbox:
     """Ready TLVs, prefixes whose update is wanted, and a walk over the whole table.
 
     An update is written from the routes as they are when the packet is, so what waits is only
-    the prefix's key and how often it is still to be sent. `due` is the tick for TLVs and
+    the prefix's row and how often it is still to be sent. `due` is the tick for TLVs and
     updates, `dump_due` that for the walk; `dump` is the row that it has come to.
     """
 
@@ -47,10 +47,10 @@ class Outbox:
         self.hasten(due)
         return True
 
-    def want_update(self, key, times, due):
-        """Wants the update of a prefix sent `times` times, first by `due`."""
-        if self.updates.get(key, 0) < times:
-            self.updates[key] = times
+    def want_update(self, prefix, times, due):
+        """Wants the update of a prefix row sent `times` times, first by `due`."""
+        if self.updates.get(prefix, 0) < times:
+            self.updates[prefix] = times
         self.hasten(due)
 
     def want_dump(self, now):

@@ -50,9 +50,12 @@ def seqno_request(key, seqno, hop_count, router_id):
     return bytes(head) + router_id + key[OFFSET:]
 
 
-def retraction():
-    """A wildcard Update TLV: all that we have announced on the interface is void (4.6.9)."""
-    return bytes((UPDATE, 10, AE_WILDCARD, 0, 0, 0, 0, 1, 0, 0, 0xFF, 0xFF))
+def retraction(key=None, interval=1):
+    """An Update TLV (4.6.9) that retracts a prefix or, without a key, all that we have announced
+    on the interface; interval in centiseconds."""
+    ae, plen, prefix = (key[0], key[1], key[OFFSET:]) if key else (AE_WILDCARD, 0, b"")
+    head = (UPDATE, 10 + len(prefix), ae, 0, plen, 0, interval >> 8, interval & 0xFF)
+    return bytes(head) + b"\0\0\xff\xff" + prefix
 
 
 class Packet:

@@ -3,7 +3,7 @@
 from micropython import const
 
 from branchline.babel.news import News
-from branchline.babel.packet import route_request, seqno_request
+from branchline.babel.packet import retraction, route_request, seqno_request
 from branchline.babel.prefix import prefix_text
 from branchline.babel.records import NONE
 from branchline.babel.requests import HOP_COUNT, Requests
@@ -56,7 +56,7 @@ class Router:
         prefixes.local[row] = 1
         self._note_echo(now)
         self.select(row, now)
-        self.tell(key, now, True)
+        self.tell(row, now, True)
         return True
 
     def withdraw(self, key, now):
@@ -69,7 +69,7 @@ class Router:
             self.table.hold(row, now)
             self.select(row, now)
             self.news.mark(row)
-            self.tell(key, now, True)
+            self.tell(row, now, True)
 
     def _note_echo(self, now):
         self._echo_until = ticks_add(now, _ECHO_MS)
@@ -103,7 +103,7 @@ class Router:
         self._store(row, interval, seqno, metric, router_id, next_hop, now)
         self.select(prefix, now)
         if metric < INFINITY and self.requests.satisfied(key, router_id, seqno):
-            self.tell(key, now, True)
+            self.tell(prefix, now, True)
 
     def _refusal(self, neighbour, key, router_id, next_hop):
         """Why a prefix is not learned from a neighbour: a counter's name, or None."""
@@ -183,7 +183,7 @@ class Router:
                 routes.router_id[row] = router_id
                 if row == selected:
                     # Whose prefix this is has changed: the neighbours must know (3.7.2).
-                    self.tell(table.prefixes.key[prefix], now, True)
+                    self.tell(prefix, now, True)
             if next_hop != routes.next_hop[row]:
                 routes.next_hop[row] = next_hop
                 self.news.mark(prefix)
@@ -207,14 +207,13 @@ class Router:
         """Selects a prefix's route anew and tells the owner and the neighbours of a change."""
         table = self.table
         prefixes = table.prefixes
-        key = prefixes.key[prefix]
         old = prefixes.selected[prefix]
         new = NONE if prefixes.local[prefix] else table.best(prefix, now)
         if new == old:
             if new != NONE:
                 change = table.routes.total(new) - prefixes.announced[prefix]
                 if abs(change) >= _SIGNIFICANT and prefixes.announced[prefix] < INFINITY:
-                    self.tell(key, now, False)
+                    self.tell(prefix, now, False)
             return
         prefixes.selected[prefix] = new
         self.news.mark(prefix)
@@ -222,12 +221,12 @@ class Router:
             if not prefixes.local[prefix]:
                 table.hold(prefix, now)
                 self._ask(prefix, table.routes.router_id[old], None, now)
-                self.tell(key, now, True)
+                self.tell(prefix, now, True)
             return
         prefixes.hold[prefix] = None
         routes = table.routes
         same = old != NONE and routes.router_id[old] == routes.router_id[new]
-        self.tell(key, now, not same)
+        self.tell(prefix, now, not same)
 
     def _ask(self, prefix, router_id, neighbour, now):
         """Sends a seqno request, to a neighbour or (None) to all, unless one is under way."""
@@ -253,19 +252,18 @@ class Router:
         if not outbox.add(tlv, now):
             self._counters.bump("outbox_full")
 
-    def tell(self, key, now, urgent):
-        """Has a prefix's update sent on all interfaces soon (3.7.2)."""
+    def tell(self, prefix, now, urgent):
+        """Has the update of a prefix row sent on all interfaces soon (3.7.2)."""
         if self.stub:
             prefixes = self.table.prefixes
-            row = prefixes.find(key)
             # A stub has announced nothing but its own.
-            if not prefixes.local[row] and prefixes.announced[row] == INFINITY:
+            if not prefixes.local[prefix] and prefixes.announced[prefix] == INFINITY:
                 return
         span = _URGENT_MS if urgent else _TRIGGERED_MS
         due = ticks_add(now, self._random(1)[0] * span >> 8)
         for interface in self._interfaces.values():
             if interface.up and interface.neighbours:
-                interface.outbox.want_update(key, _URGENT_TIMES if urgent else 1, due)
+                interface.outbox.want_update(prefix, _URGENT_TIMES if urgent else 1, due)
 
     def tell_all(self, now):
         """Has all routes sent on all interfaces."""
@@ -279,8 +277,13 @@ class Router:
         """A Route Request (3.8.1.1); key None asks for all routes."""
         if key is None:
             neighbour.outbox.want_dump(now)
+            return
+        prefix = self.table.prefixes.find(key)
+        if prefix == NONE:
+            interval = max(1, neighbour.interface.update_ms // 10)
+            self._queue(neighbour.outbox, retraction(key, interval), now)
         else:
-            neighbour.outbox.want_update(key, 1, now)
+            neighbour.outbox.want_update(prefix, 1, now)
 
     def seqno_requested(self, neighbour, key, seqno, hop_count, router_id, now):
         """A Seqno Request (3.8.1.2): answered, or forwarded towards the prefix's router."""
@@ -292,16 +295,16 @@ class Router:
             if router_id == self.router_id and newer(seqno, self.seqno):
                 # Never by more than one, whatever is asked for.
                 self.seqno = (self.seqno + 1) & 0xFFFF
-                self.tell(key, now, True)
+                self.tell(prefix, now, True)
             else:
-                neighbour.outbox.want_update(key, 1, now)
+                neighbour.outbox.want_update(prefix, 1, now)
             return
         row = table.prefixes.selected[prefix]
         routes = table.routes
         if self.stub or row == NONE:
             return
         if routes.router_id[row] != router_id or not newer(seqno, routes.seqno[row]):
-            neighbour.outbox.want_update(key, 1, now)
+            neighbour.outbox.want_update(prefix, 1, now)
         elif hop_count > 1 and router_id != self.router_id:
             self._forward(prefix, neighbour, seqno, hop_count - 1, router_id, now)
 

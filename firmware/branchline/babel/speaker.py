@@ -110,16 +110,18 @@ class Speaker:
         """As many updates as fit: first the wanted ones, then the walk over the table."""
         repeat = False
         box.due = None
-        for key in list(box.updates):
-            if not self._update(interface, key, p, now):
+        prefixes = self._router.table.prefixes
+        for row in list(box.updates):
+            key = prefixes.key[row]
+            if key is not None and not self._update(interface, row, key, p, now):
                 box.hasten(now)
                 return
-            left = box.updates[key] - 1
+            left = box.updates[row] - 1
             if left:
-                box.updates[key] = left
+                box.updates[row] = left
                 repeat = True
             else:
-                del box.updates[key]
+                del box.updates[row]
         if repeat:
             box.hasten(ticks_add(now, _REPEAT_MS))
         else:
@@ -127,12 +129,11 @@ class Speaker:
             box.updates = {}
         if not box.dumps(now):
             return
-        prefixes = self._router.table.prefixes
         row = box.dump
         while row < len(prefixes):
             key = prefixes.key[row]
             told = key is not None and self._is_told(prefixes, row)
-            if told and not self._update(interface, key, p, now):
+            if told and not self._update(interface, row, key, p, now):
                 box.dump = row
                 return
             row += 1
@@ -146,7 +147,7 @@ class Speaker:
             return prefixes.announced[row] < INFINITY
         return True
 
-    def _update(self, interface, key, p, now):
+    def _update(self, interface, row, key, p, now):
         """Writes a prefix's update as things are now; False if it does not fit."""
         router = self._router
         via_ipv4 = interface.ipv4 if key[0] == IPV4 else None
@@ -155,11 +156,10 @@ class Speaker:
         if not router.policy.may_announce(key, interface.name):
             return True
         table = router.table
-        row = table.prefixes.find(key)
         router_id, seqno, metric = None, 0, INFINITY
-        if row != NONE and table.prefixes.local[row]:
+        if table.prefixes.local[row]:
             router_id, seqno, metric = router.router_id, router.seqno, 0
-        elif row != NONE and table.prefixes.selected[row] != NONE and not router.stub:
+        elif table.prefixes.selected[row] != NONE and not router.stub:
             selected = table.prefixes.selected[row]
             source = table.routes.neighbour[selected].interface
             if interface.split_horizon and source is interface:

@@ -46,9 +46,9 @@ lint: setup  ## ruff over everything
 unit: setup pki  ## the unit tests on CPython
 	@$(PYTHON) -m pytest host_tests/unit
 
-unit-micropython: setup pki  ## the same unit tests on MicroPython
-	@MICROPYPATH=$(MICROPYPATH):host_tests/unit \
-	    $(MICROPYTHON) -X heapsize=16M host_tests/unit/run_micropython.py
+unit-micropython: setup pki  ## the same unit tests on MicroPython, with and without machine code
+	@for mode in '' --plain; do MICROPYPATH=$(MICROPYPATH):host_tests/unit \
+	    $(MICROPYTHON) -X heapsize=16M host_tests/unit/run_micropython.py $$mode || exit; done
 
 # The unit tests that need no ffi: neither hal/linux itself, nor TLS, which takes it from there.
 SANS_IO = $(notdir $(basename $(shell grep -L 'hal\.linux\|openvpn_link\|openvpn_server' \

@@ -1,5 +1,6 @@
-"""Runs the unit tests under MicroPython: `micropython run_micropython.py [test_name...]`.
+"""Runs the unit tests under MicroPython: run_micropython.py [--plain] [test_name...]
 
+--plain: without machine code, as on the processors that branchline/plain.py is for.
 Imports every test_*.py of this folder and calls its test functions in the order of their names.
 A file that cannot be imported, or has no test, counts as a failure.
 """
@@ -9,7 +10,7 @@ import os
 import sys
 
 _FOLDER = __file__.rsplit("/", 1)[0]
-_OURS = frozenset(sys.modules)
+_PLAIN = "--plain"
 
 
 def _test_files():
@@ -20,10 +21,17 @@ def _test_files():
     )
 
 
-def _forget_modules():
+def _without_machine_code():
+    import branchline
+    from branchline import plain
+
+    branchline.__path__ = plain.mount(branchline.__path__)
+
+
+def _forget_modules(but):
     """Gives each file fresh modules, so that none leans on another's, and the heap back."""
     for name in list(sys.modules):
-        if name not in _OURS:
+        if name not in but:
             del sys.modules[name]
     gc.collect()
 
@@ -53,10 +61,14 @@ def _run_file(name):
 
 def main(names):
     """Runs the named files, or all; returns the exit code."""
+    if _PLAIN in names:
+        names.remove(_PLAIN)
+        _without_machine_code()
+    ours = frozenset(sys.modules)
     passed = failed = 0
     for name in names or _test_files():
         good, bad = _run_file(name)
-        _forget_modules()
+        _forget_modules(ours)
         print("{:32} {:4} passed {:4} failed".format(name, good, bad))
         passed += good
         failed += bad

@@ -5,9 +5,11 @@ import sys
 
 import micropython
 
-# Whether MicroPython emits machine code: without it, frames that are too large for the C stack
-# are allocated. CPython's stand-in forbids nothing, so there the answer does not matter.
-MACHINE_CODE = getattr(sys.implementation, "_mpy", 1 << 10) >> 10 != 0
+import branchline
+
+# Whether the firmware has machine code: without it, frames that are too large for the C stack are
+# allocated. CPython's stand-in forbids nothing, so there the answer does not matter.
+MACHINE_CODE = branchline.__path__ != "/plain"
 # Whether addresses are small integers, which are not allocated.
 SMALL_ADDRESSES = sys.maxsize > 1 << 32
 

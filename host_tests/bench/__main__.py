@@ -1,4 +1,4 @@
-"""`make bench`: our gateway beside the stock OpenVPN client, as a table and as JSON."""
+"""`make bench`: our gateway beside the stock OpenVPN client and babeld, as tables and as JSON."""
 
 import datetime
 import json
@@ -14,13 +14,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from host_tests.bench import heap, report, starting, throughput
+from host_tests.bench import babel, heap, report, starting, throughput
 from host_tests.bench.subjects import STARTS, THROUGHPUT
 from host_tests.lab import LabError
 
 _ROOT = Path(__file__).resolve().parents[2]
 _VERSIONS = {
     "openvpn": ["openvpn", "--version"],
+    "babeld": ["babeld", "-V"],
+    "bird": ["bird", "--version"],
     "iperf3": ["iperf3", "--version"],
     "micropython": [str(_ROOT / ".toolchain/bin/micropython"), "-c",
                     "import sys; print(sys.version)"],
@@ -34,6 +36,7 @@ class Part(StrEnum):
     throughput = "throughput"
     start = "start"
     heap = "heap"
+    babel = "babel"
 
 
 def main(
@@ -75,6 +78,8 @@ def main(
     except KeyboardInterrupt:
         sys.exit(130)
     report.show(console, result)
+    if "babel" in result:
+        babel.show(console, result["babel"])
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(result, indent=2) + "\n")
     console.print(f"Written to {output}", highlight=False, soft_wrap=True)
@@ -95,6 +100,8 @@ def _measure(parts, seconds, rounds, starts, ciphers, note) -> dict:
         }
     if Part.heap in parts:
         result["heap"] = heap.measure(note)
+    if Part.babel in parts:
+        result["babel"] = babel.measure(note, rounds)
     result["environment"]["load_average_after"] = os.getloadavg()
     return result
 
@@ -121,7 +128,7 @@ def _first_line(command: list[str]) -> str:
         done = subprocess.run(command, capture_output=True, text=True)
     except FileNotFoundError:
         raise LabError(f"the program {command[0]} is missing: run `make setup`") from None
-    return done.stdout.partition("\n")[0]
+    return (done.stdout or done.stderr).partition("\n")[0]
 
 
 if __name__ == "__main__":

@@ -1,20 +1,13 @@
-"""Babel at scale: our gateway's routing beside stock babeld, in turn on the same device.
+"""Babel at scale: our gateway's routing beside stock babeld, in turn on the same device."""
 
-    python -m host_tests.bench.babel --rounds 3
-"""
-
-import json
-import os
 import statistics
 import time
-from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from host_tests.bench import babel_heap
 from host_tests.bench.babel_network import (
     BABELD,
     GATEWAY,
@@ -27,13 +20,13 @@ from host_tests.bench.babel_network import (
 from host_tests.bench.babel_routes import RouteWatch
 from host_tests.lab import Lab, LabError
 
-_ROOT = Path(__file__).resolve().parents[2]
 NEIGHBOURS, PREFIXES = 100, 10
 _FLAPPING = 10
 _RELAYS = 5
 _PAUSE_S = 5.0
 # BIRD sends no two triggered updates within a second.
 _CALM_S = 1.2
+_IDLE_S = 20.0
 # Figure -> how it is shown: words and what a second (or KB) of it is multiplied with.
 FIGURES = {
     "load_s": ("from the start until all routes are in the kernel, s", 1),
@@ -47,21 +40,26 @@ FIGURES = {
 }
 
 
-def measure(note, rounds: int = 3, idle: float = 20.0, neighbours: int = NEIGHBOURS) -> dict:
-    """Subject -> one dict of FIGURES for each round; the subjects take turns."""
+def measure(note, rounds: int) -> dict:
+    """What Babel takes of each, and of our heap; see summary and babel_heap.measure."""
+    return {**_summary(_turns(note, rounds)), "heap": babel_heap.measure(note)}
+
+
+def _turns(note, rounds: int) -> dict[Subject, list[dict]]:
+    """One dict of FIGURES for each round; the subjects take turns."""
     runs: dict[Subject, list[dict]] = {BABELD: [], GATEWAY: []}
     with Lab() as lab:
-        note(f"Babel: starting {neighbours} neighbours")
-        network = Network(lab, neighbours, PREFIXES, _FLAPPING)
+        note(f"Babel: starting {NEIGHBOURS} neighbours")
+        network = Network(lab, NEIGHBOURS, PREFIXES, _FLAPPING)
         time.sleep(_PAUSE_S)
         for number in range(1, rounds + 1):
             for subject, own in runs.items():
                 note(f"Babel, round {number}/{rounds}: {subject.name}")
-                own.append(_run(network, subject, number, idle))
+                own.append(_run(network, subject, _IDLE_S))
     return runs
 
 
-def _run(network: Network, subject: Subject, number: int, idle: float) -> dict:
+def _run(network: Network, subject: Subject, idle: float) -> dict:
     network.fresh_device()
     watch = RouteWatch(network.device)
     figures = {}
@@ -113,7 +111,7 @@ def _relay(network: Network) -> float:
     return took
 
 
-def summary(runs: dict[Subject, list[dict]]) -> dict:
+def _summary(runs: dict[Subject, list[dict]]) -> dict:
     """The medians, their spread, and ours divided by babeld's."""
     result: dict = {"neighbours": NEIGHBOURS, "routes": NEIGHBOURS * PREFIXES,
                     "rounds": len(runs[BABELD]), "figures": {}}
@@ -129,7 +127,7 @@ def summary(runs: dict[Subject, list[dict]]) -> dict:
 
 
 def show(console: Console, result: dict) -> None:
-    """Print a summary."""
+    """Print what has been measured."""
     table = Table(title=f"Babel, {result['routes']} routes of {result['neighbours']} neighbours, "
                   f"{result['rounds']} rounds", title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("median (least to most)", BABELD.name, GATEWAY.name, "ratio"):
@@ -139,36 +137,19 @@ def show(console: Console, result: dict) -> None:
         table.add_row(words, *(_spread(row[s.name], factor) for s in (BABELD, GATEWAY)),
                       f"{row['ratio']:.2f}")
     console.print(table)
+    for copies, heap in result["heap"].items():
+        console.print(
+            f"Heap for {babel_heap.PREFIXES} prefixes, each from {copies} of "
+            f"{babel_heap.NEIGHBOURS} neighbours: {_kb(heap['agent'] + heap['tables'])}; "
+            f"code where it is not frozen: {_kb(heap['code'])}; least heap for both: "
+            f"{heap['least_kb']} KB", highlight=False, soft_wrap=True)
+
+
+def _kb(octets: int) -> str:
+    return f"{octets / 1024:.0f} KB"
 
 
 def _spread(value: dict, factor: float) -> str:
     median, least, most = (f"{value[key] * factor:.{1 if factor > 1 else 2}f}"
                            for key in ("median", "least", "most"))
     return f"{median} ({least} to {most})"
-
-
-def main(
-    rounds: Annotated[int, typer.Option(min=1, help="Turns that each has.")] = 3,
-    idle: Annotated[float, typer.Option(min=1, help="Seconds without changes.")] = 20.0,
-    output: Annotated[Path, typer.Option(
-        help="The JSON that the result is added to.")] = _ROOT / "build" / "bench.json",
-) -> None:
-    """Measure Babel alone."""
-    console = Console()
-    load = os.getloadavg()[0]
-    try:
-        with console.status("starting") as status:
-            result = summary(measure(status.update, rounds, idle))
-    except LabError as error:
-        console.print(f"The bench stopped: {error}", style="red", markup=False)
-        raise typer.Exit(1) from None
-    result["load_average"] = [load, os.getloadavg()[0]]
-    show(console, result)
-    merged = json.loads(output.read_text()) if output.exists() else {}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps({**merged, "babel": result}, indent=2) + "\n")
-    console.print(f"Written to {output}", highlight=False, soft_wrap=True)
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from branchline.crypto import crl, x509
-from branchline.wire.calendar import date_text
 from branchline.openvpn.verify import check_peer
+from branchline.wire.calendar import date_text
 from branchline.wire.errors import ProtocolError, TlsError
 from host_tests.unit import make_pki
 

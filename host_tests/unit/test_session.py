@@ -385,8 +385,8 @@ def test_timeouts_of_connecting():
 def test_the_reset_is_repeated_with_patience():
     link = Link(Faults(loss=100), server_poll_timeout=60)
     link.run(30_000)
-    # At 0, 0.5, 1.5, 3.5, 7.5, 15.5 and 23.5 s.
-    assert len(link.sizes) == 7
+    # At 0, 0.5, 1.5, 3.5 and 7.5 s, then every 4 s.
+    assert len(link.sizes) == 10
 
 
 def test_pings_and_silence():

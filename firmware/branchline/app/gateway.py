@@ -54,19 +54,20 @@ def _hostname(certificate):
 
 class Gateway:
     """config: app.config's; profiles: tunnel name -> Profile; log: app.log.Log; status: makes a
-    StatusFile for the engines, or None; crypto: the names of the only providers to use, or None.
+    StatusFile for the engines, or None; crypto: the names of the only providers to use, or None;
+    portable_tls: verify servers as a build does that offers no access to its mbedtls.
 
     Raises ConfigError for what a profile asks of TLS that this build does not have.
     """
 
-    def __init__(self, config, profiles, log, status=None, crypto=None):
+    def __init__(self, config, profiles, log, status=None, crypto=None, portable_tls=False):
         self._log = log
         self._system = System(log)
         provider = Providers(
             [make for name, make in PROVIDERS if crypto is None or name in crypto],
             lambda level, text: log(level, "gateway", "crypto", text),
         )
-        native = mbedtls.load()
+        native = None if portable_tls else mbedtls.load()
         engines = [
             self._engine(tunnel, profiles[tunnel.name], provider, native, rank)
             for rank, tunnel in enumerate(config.tunnels)

@@ -17,6 +17,7 @@ Runs the gateway that FOLDER/gateway.json describes, in the foreground and in th
 namespace. SIGINT or SIGTERM stops it: servers are told, devices and routes removed.
   BRANCHLINE_STATUS=FILE   writes a JSON snapshot of the tunnels there once a second
   BRANCHLINE_CRYPTO=NAMES  the crypto providers to use: gnutls,libcrypto,pure
+  BRANCHLINE_TLS=portable  verifies servers as boards do whose interpreter has no ffi
 Exit codes: 0 stopped by a signal, 1 the gateway could not run, 2 a mistake in the configuration.
 """
 
@@ -96,6 +97,7 @@ def _run(config, profiles):
             if status_path
             else None,
             names and names.split(","),
+            os.getenv("BRANCHLINE_TLS") == "portable",
         )
         return 0 if gateway.run() else 1
     except ConfigError as error:

@@ -2,9 +2,8 @@
 
 from micropython import const
 
-from branchline.babel.prefix import address, prefix_text
+from branchline.babel.prefix import address
 from branchline.babel.records import NONE
-from branchline.wire.ip import format_address
 
 _MAX_NOTICES = const(64)
 _MAX_REFUSED = const(64)
@@ -18,11 +17,10 @@ class News:
     to the reason for which a prefix was not learned.
     """
 
-    def __init__(self, table, counters, log):
+    def __init__(self, table, counters):
         self.refused = {}
         self._table = table
         self._counters = counters
-        self._log = log
         self._changed = []
         self._notices = []
         self._conflicts = {}
@@ -45,22 +43,12 @@ class News:
                     reason,
                 )
             )
-            self._log(
-                "babel: %s from %s on %s refused: %s"
-                % (
-                    prefix_text(key),
-                    format_address(neighbour.address),
-                    neighbour.interface.name,
-                    reason,
-                )
-            )
 
     def conflict(self, key, router_id):
         """Reports, once for each prefix, that another router announces it too."""
         if key not in self._conflicts and len(self._conflicts) < _MAX_REFUSED:
             self._conflicts[key] = router_id
             self.notice(("conflict", address(key), key[1], router_id))
-            self._log("babel: " + prefix_text(key) + " is announced by more than one router")
 
     def notice(self, event):
         """Queues an event for the owner; the oldest are kept."""

@@ -37,7 +37,7 @@ class Router:
         self.policy = policy
         self.stub = stub
         self.requests = Requests(counters)
-        self.news = News(table, counters, log)
+        self.news = News(table, counters)
         self._interfaces = interfaces
         self._random = random
         self._counters = counters

@@ -14,7 +14,8 @@ _SEND_WINDOW = const(4)
 # The stock server has up to 6 messages under way.
 _RECEIVE_WINDOW = const(8)
 _ACKS_PER_PACKET = const(4)
-_MAX_TIMEOUT_MS = const(8000)
+# Where packets are lost, a long wait costs more than a few copies.
+_MAX_TIMEOUT_MS = const(4000)
 
 # Fields of a message under way.
 _OPCODE = const(0)
@@ -58,7 +59,7 @@ class Reliable:
     def next_due(self, now):
         """(opcode, message id, payload) of a message to send now, or None.
 
-        Each retransmission doubles the message's timeout, up to 8 s.
+        Each retransmission doubles the message's timeout, up to 4 s.
         """
         for message_id in sorted(self._under_way):
             message = self._under_way[message_id]

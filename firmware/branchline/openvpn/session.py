@@ -177,6 +177,10 @@ class Session:
             self._receive_control(bytes(slot.at(offset)[:n]))
         return 0
 
+    def authentic(self):
+        """The number of authentic packets so far: it rises when the peer has proved itself."""
+        return self._control_packets + self.ring.totals()[1]
+
     def handle_timer(self, now):
         """Time has passed."""
         self._now = now

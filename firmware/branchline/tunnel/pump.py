@@ -40,6 +40,7 @@ class Pump:
         self._write = transport.write
         self._receive = session.receive
         self._read_device = self._write_device = None
+        self._follow = getattr(transport, "follow", None)
         poller.register(transport, self._on_transport)
 
     def attach(self, device, clamp):
@@ -82,12 +83,21 @@ class Pump:
             n = read(slot.at(session.wire_offset))
             if n is None:
                 return
-            n = receive(slot, n, now)
+            n = self._receive_floating(slot, n, now) if self._follow else receive(slot, n, now)
             if n and self.device:
                 clamp = self._clamp
                 if clamp:
                     clamp(slot.buf, HEADROOM, n)
                 self._write_device(slot.at(HEADROOM), n)
+
+    def _receive_floating(self, slot, n, now):
+        """With `float` the server may answer from elsewhere: once the packet has proved to be
+        its own, ours go there too."""
+        before = self._session.authentic()
+        n = self._receive(slot, n, now)
+        if self._session.authentic() != before:
+            self._follow()
+        return n
 
     def _on_device(self, readable, writable):
         try:

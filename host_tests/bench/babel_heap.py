@@ -19,13 +19,13 @@ def measure(note) -> dict[str, dict]:
     note("Babel's share of the heap")
     result = {}
     for copies in (1, NEIGHBOURS):
-        figures = share(copies, _ROOMY)
+        figures = share(copies, f"{_ROOMY}k")
         if not figures or figures["selected"] != PREFIXES:
             raise LabError(f"Babel does not hold {PREFIXES} prefixes in {_ROOMY} KB: {figures}")
         low, high = _LOW, _ROOMY
         while high - low > _STEP:
             middle = (low + high) // 2 // _STEP * _STEP
-            found = share(copies, middle)
+            found = share(copies, f"{middle}k")
             if found and found["selected"] == PREFIXES:
                 high = middle
             else:
@@ -34,10 +34,10 @@ def measure(note) -> dict[str, dict]:
     return result
 
 
-def share(copies: int, heap_kb: int) -> dict[str, int] | None:
-    """The figures in a heap of that size; None if it is too small."""
+def share(copies: int, heap: str) -> dict[str, int] | None:
+    """The figures in a heap of that size, such as "96k"; None if it is too small."""
     done = subprocess.run(
-        [_MICROPYTHON, "-X", f"heapsize={heap_kb}k", _SCRIPT,
+        [_MICROPYTHON, "-X", f"heapsize={heap}", _SCRIPT,
          *map(str, (PREFIXES, NEIGHBOURS, copies))],
         env={"MICROPYPATH": f"{_ROOT / 'build' / 'mpy'}:.frozen"},
         capture_output=True, text=True, timeout=60,

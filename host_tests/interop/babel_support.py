@@ -91,3 +91,8 @@ def wait_counters(gateway: Gateway, *names: str) -> None:
                    f"counters {names}")
     except LabError as error:
         raise LabError(f"{error}; there are {routing(gateway)['counters']}") from None
+
+
+def wait_reachable(host, address: str, count: int = 3, **options) -> None:
+    """Wait until pings get through: a daemon's choice takes a moment to reach its kernel."""
+    eventually(lambda: host.ping(address, count, **options).lost == 0, f"{address} answers")

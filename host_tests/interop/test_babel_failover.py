@@ -14,6 +14,7 @@ from host_tests.interop.babel_support import (
     own_prefixes,
     start,
     wait_hub,
+    wait_reachable,
     wait_routes,
 )
 from host_tests.interop.openvpn_support import eventually
@@ -47,8 +48,8 @@ def test_seqno_requests_are_answered_by_both_sides(lab, peers):
     dublin.relay.cut()
     wait_routes(branch.gateway, {dublin.prefix: "tun-paris", dublin.prefix6: "tun-paris"})
     wait_hub(dublin, *own_prefixes(branch), device="paris")
-    assert branch.desk.ping(dublin.address, 3).lost == 0
-    assert dublin.host.ping(branch.static, 3).lost == 0
+    wait_reachable(branch.desk, dublin.address)
+    wait_reachable(dublin.host, branch.static)
     gateway.stop()
 
 
@@ -132,7 +133,7 @@ def test_routes_come_on_a_lossy_path_and_stay_when_it_is_good_again(lab, peers, 
     branch.uplink.restore()
     _settled(network)
     for centre in network.centres.values():
-        assert branch.desk.ping(centre.address, 3).lost == 0
+        wait_reachable(branch.desk, centre.address)
     gateway.stop()
 
 
@@ -158,7 +159,7 @@ def _restart_daemon(lab, peers: str, number: int, end: str) -> None:
     paris.babel.start()
     eventually(lambda: hears(paris, _OURS), "the new daemon hears the gateway")
     _settled(network)
-    assert network.branches["lyon"].desk.ping(paris.address, 3).lost == 0
+    wait_reachable(network.branches["lyon"].desk, paris.address)
     gateway.stop()
 
 
@@ -171,7 +172,7 @@ def test_a_gateway_that_lost_power_is_believed_again(lab, peers):
     gateway.kill()
     gateway.start().wait_up()
     _settled(network)
-    assert paris.host.ping(network.branches["lyon"].static, 3).lost == 0
+    wait_reachable(paris.host, network.branches["lyon"].static)
     assert gateway.process.stop() == 0
 
 

@@ -14,6 +14,7 @@ from host_tests.interop.babel_support import (
     start,
     wait_counters,
     wait_hub,
+    wait_reachable,
     wait_routes,
 )
 from host_tests.interop.openvpn_support import eventually
@@ -36,9 +37,9 @@ def test_adjacency_and_prefixes_of_both_families_both_ways(lab, peers, key):
                                      centre.prefix6: f"tun-{centre.name}"})
         wait_hub(centre, *own_prefixes(branch))
         assert hears(centre, "fe80::b:11")
-        assert branch.desk.ping(centre.address, 3).lost == 0
-        assert branch.desk.ping(centre.address6, 3).lost == 0
-        assert centre.host.ping(branch.static, 3).lost == 0
+        wait_reachable(branch.desk, centre.address)
+        wait_reachable(branch.desk, centre.address6)
+        wait_reachable(centre.host, branch.static)
     status = routing(gateway)
     assert {neighbour["device"] for neighbour in status["neighbours"]} == {
         f"tun-{name}" for name in network.centres}
@@ -149,7 +150,7 @@ def test_a_crash_leaves_nothing_wrong_and_other_programs_routes_stay(lab, peers)
                                  network.centres["paris"].prefix: "tun-paris"})
     assert branch.gateway.ip("-o", "address", "show").count(f" {branch.static}/32") == 1
     assert before <= branch.gateway.routes()
-    assert network.centres["paris"].host.ping(branch.static, 3).lost == 0
+    wait_reachable(network.centres["paris"].host, branch.static)
     assert gateway.process.stop() == 0
     assert branch.gateway.routes() == before
     assert not has_address(branch.gateway, branch.static)
@@ -204,8 +205,8 @@ def test_branches_reach_each_other_through_one_hub(lab, peers):
     lyon, nice = network.branches.values()
     wait_routes(lyon.gateway, dict.fromkeys(own_prefixes(nice), "tun-paris"))
     wait_routes(nice.gateway, dict.fromkeys(own_prefixes(lyon), "tun-paris"))
-    assert lyon.desk.ping(nice.address, 3).lost == 0
-    assert nice.desk.ping(lyon.address6, 3).lost == 0
+    wait_reachable(lyon.desk, nice.address)
+    wait_reachable(nice.desk, lyon.address6)
     hops = [network.owner(hop) for hop in trace(lyon.desk, nice.address)]
     assert hops == ["lyon", "paris", "nice", "nice-desk"]
     for gateway in gateways:

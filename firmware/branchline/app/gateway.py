@@ -2,6 +2,8 @@
 
 import gc
 
+from micropython import const
+
 from branchline import BUILD_TIME
 from branchline.app.system import System
 from branchline.crypto.aead import Providers
@@ -20,6 +22,9 @@ try:
     from branchline.hal.tls_micropython import TlsContext
 except ImportError:
     from branchline.hal.tls_cpython import TlsContext
+
+
+_PAUSE_MS = const(2000)
 
 
 def _gnutls():
@@ -144,6 +149,8 @@ class Gateway:
         self._log("error", "gateway", "memory", "the heap is full: all tunnels start again")
         self._manager.stop(self._system.ticks())
         gc.collect()
+        # Not at once: servers need not suffer from a heap that is simply too small.
+        self._system.poller.wait(_PAUSE_MS)
         self._manager.start(self._system.ticks())
 
     def _turn(self):

@@ -103,6 +103,10 @@ def _run(config, profiles):
     except ConfigError as error:
         sys.stderr.write("error: " + str(error) + "\n")
         return 2
+    except MemoryError:
+        gc.collect()
+        log("error", "gateway", "failed", "the heap is too small: start with a larger -X heapsize")
+        return 1
     except (BranchlineError, OSError) as error:
         log("error", "gateway", "failed", str(error.args[-1]))
         return 1

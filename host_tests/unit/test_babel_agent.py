@@ -124,6 +124,44 @@ def test_3_5_3_routes_expire_after_three_and_a_half_intervals():
     assert bench.agent.counters["expired"] == 1
 
 
+def test_3_5_3_a_retraction_does_not_put_off_the_end_of_a_route():
+    bench = Bench()
+    peer = Peer(bench).up()
+    peer.update(FAR, interval=100)
+    bench.wait(1_000, (peer,))
+    peer.update(FAR, metric=INFINITY, interval=60_000)
+    assert len(list(bench.agent.routes())) == 1
+    bench.wait(5_000, (peer,))
+    assert list(bench.agent.routes()) == []
+
+
+def test_3_5_4_a_lost_prefix_is_held_until_what_we_announced_has_expired():
+    # (Hello interval, ms for which the prefix is unreachable)
+    for hello_ms, held in ((500, 10_000), (2_000, 28_000)):
+        bench = Bench(options={"hello_ms": hello_ms})
+        peer = Peer(bench).up()
+        peer.update(FAR)
+        bench.events()
+        peer.update(FAR, metric=INFINITY)
+        assert bench.events() == [gone("unreachable", FAR)]
+        bench.wait(held - 1_500, (peer,))
+        assert bench.events() == []
+        bench.wait(3_000, (peer,))
+        assert bench.events() == [gone("remove", FAR)]
+
+
+def test_3_4_1_the_first_unicast_hello_of_a_neighbour_leaves_its_routes():
+    bench = Bench()
+    peer = Peer(bench).up()
+    peer.update(FAR)
+    assert bench.events() == [install(FAR, peer)]
+    peer.send(lambda p: p.hello(700, 0, True, None), OURS)
+    assert bench.events() == []
+    # But the multicast ones say when it has restarted.
+    peer.send(lambda p: p.hello(700, 50, False, None))
+    assert gone("unreachable", FAR) in bench.events()
+
+
 def test_3_8_1_2_a_seqno_request_raises_our_seqno_by_one():
     # (asked for beyond ours, raised by)
     for beyond, raised in ((-1, 0), (0, 0), (1, 1), (100, 1), (40000, 0)):
@@ -204,14 +242,15 @@ def test_3_8_2_2_an_unfeasible_update_of_the_selected_route_is_asked_about_and_n
 def test_our_own_router_id_is_never_a_route():
     bench = announcing(OWN, seqno=10)
     peer = Peer(bench).up()
-    peer.update(FAR, seqno=10, router_id=ROUTER_ID)
-    peer.update(OWN, seqno=9, router_id=ROUTER_ID)
+    peer.update(FAR, seqno=10, metric=96, router_id=ROUTER_ID)
+    peer.update(OWN, seqno=9, metric=96, router_id=ROUTER_ID)
     assert bench.events() == []
     assert list(bench.agent.routes()) == []
     assert bench.agent.seqno == 10
     # It is what is left of us from before a restart: we go on from there.
-    peer.update(OWN, seqno=12, router_id=ROUTER_ID)
+    peer.update(OWN, seqno=12, metric=96, router_id=ROUTER_ID)
     assert bench.agent.seqno == 12
+    assert bench.events() == []
 
 
 def test_another_router_with_our_id_or_our_prefix_is_reported_once():
@@ -226,8 +265,26 @@ def test_another_router_with_our_id_or_our_prefix_is_reported_once():
     ]
     bench.wait(61_000, (peer,))
     bench.events()
-    peer.update(FAR, seqno=5, router_id=ROUTER_ID)
+    peer.update(FAR, seqno=5, metric=96, router_id=ROUTER_ID)
     assert bench.events()[-1] == ("conflict",) + parse_prefix(FAR) + (ROUTER_ID,)
+
+
+def test_a_copy_of_ourselves_is_reported():
+    # (name, ms since the start, seqno, metric, reported)
+    cases = (
+        ("an echo", 61_000, 5, 96, False),
+        ("from before our restart", 0, 6, 96, False),
+        ("nobody else raises our seqno", 61_000, 6, 96, True),
+        ("an announcement of its own", 0, 5, 0, True),
+    )
+    for name, ms, seqno, metric, reported in cases:
+        bench = announcing(OWN, seqno=5)
+        peer = Peer(bench).up()
+        bench.wait(ms, (peer,))
+        bench.events()
+        peer.update(OWN, seqno=seqno, metric=metric, router_id=ROUTER_ID)
+        event = ("conflict",) + parse_prefix(OWN) + (ROUTER_ID,)
+        assert bench.events() == ([event] if reported else []), name
 
 
 def test_two_routers_with_one_prefix_are_reported():

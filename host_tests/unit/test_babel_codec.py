@@ -194,6 +194,18 @@ def test_4_5_ignored_tlvs_change_the_parser_state_too():
     assert calls == [("update", expected, 0x640, 1, 0x60, None, SOURCE)]
 
 
+def test_4_5_malformed_tlvs_change_the_parser_state_too():
+    update = "080e 0180 2000 %s 0001 0060 0a010203 080b 0100 2003 0640 0001 0060 09"
+    # An interval of 0 forbids the update, but the next one still omits what it said.
+    calls, counted = parsed(unhex(UPDATE_HEAD + update % "0000"))
+    assert [call[1] for call in calls] == [key("10.1.2.9/32")]
+    assert counted == {"malformed": 1}
+    # A reserved router-id is none, and does not leave the one before it in force.
+    calls, counted = parsed(unhex(UPDATE_HEAD + "060a 0000 ffffffffffffffff" + update % "0640"))
+    assert [call[5] for call in calls] == [None, None]
+    assert counted == {"malformed": 1}
+
+
 def test_4_6_9_router_id_flag_takes_the_low_octets():
     body = unhex("081a 02c0 8000 0640 0001 0060 fd000000000000000200000000000101")
     assert parsed(body)[0][0][5] == ROUTER

@@ -66,11 +66,19 @@ def test_3_4_1_unscheduled_hello_changes_no_timer():
     due = history.due
     history.heard(2, 0, ticks_add(NOW, 100))
     assert history.due == due
-    fresh = HelloHistory()
-    fresh.heard(1, 0, NOW)
-    assert fresh.due is None
-    fresh.expire(ticks_add(NOW, 100_000))
-    assert fresh.is_up()
+
+
+def test_a_neighbour_that_promises_no_hello_is_forgotten_in_the_end():
+    history = HelloHistory()
+    history.heard(1, 0, NOW)
+    history.expire(ticks_add(NOW, 5_000))
+    assert history.is_up()
+    # The timer counted Hellos that nobody promised: the next one undoes that (A.1).
+    history.expire(ticks_add(NOW, 20_000))
+    history.heard(2, 0, ticks_add(NOW, 20_000))
+    assert history.bits >> 12 == 0b1110
+    history.expire(ticks_add(NOW, 100_000))
+    assert history.bits == 0
 
 
 def test_a_2_1_two_out_of_three():

@@ -12,8 +12,10 @@ from branchline.babel.mac import (
     Key,
     Keyring,
     PeerAuth,
+    Signer,
     pseudo_header,
 )
+from branchline.babel.packet import Packet
 from branchline.babel.tlv import body_end
 from branchline.wire.errors import ConfigError, ProtocolError
 from branchline.wire.ip import parse_address, parse_prefix
@@ -151,6 +153,27 @@ def test_4_3_1_challenges_are_rare_and_expire():
     assert auth.check(Counted(1, reply=second[2:]), True, late) == CHALLENGE
     # Half of the ticks' period later, a challenge is sent all the same.
     assert auth.challenge(random, ticks_add(START, (1 << 29) + 1000))
+
+
+def test_4_3_1_2_replies_are_rare_and_a_challenge_to_the_group_gets_none():
+    auth = PeerAuth()
+    assert auth.reply(b"nonce", START) == b"\x13\x05nonce"
+    assert auth.reply(b"other", ticks_add(START, 299)) is None
+    assert auth.reply(b"other", ticks_add(START, 300)) == b"\x13\x05other"
+    pair = Pair(ring(b"secret"), ring(b"secret"))
+    pair.run(2_000)
+    for destination, replies in ((GROUP, 0), (pair.addresses[0], 1)):
+        signer = Signer(pair.rings[1], Random(9))
+        buf = bytearray(200)
+        packet = Packet(buf, 100)
+        packet.raw(b"\x12\x0512345")
+        n = packet.finish(signer.counter_tlv())
+        header = pseudo_header(pair.addresses[1], destination)
+        data = bytes(buf[:n]) + signer.trailer(header, memoryview(buf)[:n])
+        pair.tap.clear()
+        pair.give(0, pair.addresses[1], destination, data)
+        pair.run(50)
+        assert len([p for p in pair.tap if b"\x13\x0512345" in p[3]]) == replies, destination
 
 
 def test_keys_are_valid_for_their_times():

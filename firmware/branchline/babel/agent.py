@@ -30,7 +30,6 @@ _COUNTERS = (
     "truncated",
     "malformed",
     "mandatory",
-    "ihu_for_another",
     "bad_rtt",
     # updates refused
     "no_router_id",

@@ -7,7 +7,6 @@ from branchline.babel.mac import (
     CHALLENGE,
     CounterTlvs,
     PeerAuth,
-    challenge_reply,
     pseudo_header,
 )
 from branchline.babel.neighbour import Neighbour
@@ -117,10 +116,13 @@ class Listener:
         auth = neighbour.auth
         if auth is None:
             auth = neighbour.auth = PeerAuth()
+        is_unicast = destination[0] != 0xFF
         # Even in a packet that may be a replay (RFC 8967 4.3.1.2), and at once.
-        if tlvs.request is not None:
-            neighbour.outbox.add(challenge_reply(tlvs.request), self._now)
-        verdict = auth.check(tlvs, destination[0] != 0xFF, self._now)
+        if tlvs.request is not None and is_unicast:
+            tlv = auth.reply(tlvs.request, self._now)
+            if tlv:
+                neighbour.outbox.add(tlv, self._now)
+        verdict = auth.check(tlvs, is_unicast, self._now)
         if verdict == ACCEPT:
             return True
         if verdict == CHALLENGE:
@@ -143,7 +145,8 @@ class Listener:
         peer = self._peer
         history = peer.unicast if unicast else peer.multicast
         self._hello_us = sent_us
-        if history.heard(seqno, interval * 10, self._now):
+        known = history.bits or peer.is_dead()
+        if history.heard(seqno, interval * 10, self._now) and known:
             # If it is the neighbour that restarted, what it announced before is void; if it is
             # we, our distances are lost, and it must not go on to route through us.
             self._router.retract_all(peer, self._now)

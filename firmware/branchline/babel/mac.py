@@ -21,8 +21,9 @@ _NONCE_SIZE = const(16)
 _MAX_NONCE = const(192)
 _PC_TLV_SIZE = const(14)
 _PC_END = const(0xFFFFFFFF)
-# At most one challenge to a neighbour in this time, and how long it may take to answer (4.3.1.1).
-_CHALLENGE_GAP_MS = const(300)
+# At most one challenge to a neighbour in this time, and one reply (4.3.1.1, 4.3.1.2); and how
+# long a challenge may take to be answered.
+_GAP_MS = const(300)
 _CHALLENGE_MS = const(30_000)
 
 ACCEPT, CHALLENGE, REPLAYED = range(3)
@@ -156,6 +157,7 @@ class PeerAuth:
         self._nonce = None
         self._nonce_due = None
         self._gap_due = None
+        self._reply_due = None
 
     def check(self, counters, is_unicast, now):
         """Judges a packet whose MAC is right: ACCEPT, CHALLENGE or REPLAYED (4.3)."""
@@ -179,13 +181,26 @@ class PeerAuth:
 
     def challenge(self, random, now):
         """A Challenge Request TLV with a fresh nonce, or None while the last one is too new."""
-        # An old deadline may lie half the ticks' period back, and seem to lie ahead.
-        if self._gap_due is not None and 0 < ticks_diff(self._gap_due, now) <= _CHALLENGE_GAP_MS:
+        if _is_ahead(self._gap_due, now):
             return None
-        self._gap_due = ticks_add(now, _CHALLENGE_GAP_MS)
+        self._gap_due = ticks_add(now, _GAP_MS)
         self._nonce = random(_NONCE_SIZE)
         self._nonce_due = ticks_add(now, _CHALLENGE_MS)
         return bytes((CHALLENGE_REQUEST, _NONCE_SIZE)) + self._nonce
+
+    def reply(self, nonce, now):
+        """The Challenge Reply TLV to a request's nonce (4.4.4), or None while the last one is
+        too new: the request may be a replay."""
+        if _is_ahead(self._reply_due, now):
+            return None
+        self._reply_due = ticks_add(now, _GAP_MS)
+        return bytes((CHALLENGE_REPLY, len(nonce))) + nonce
+
+
+def _is_ahead(due, now):
+    """Whether the end of a gap lies ahead; an old one may lie half the ticks' period back, and
+    only seem to."""
+    return due is not None and 0 < ticks_diff(due, now) <= _GAP_MS
 
 
 class CounterTlvs:
@@ -208,8 +223,3 @@ class CounterTlvs:
                     self.request = r.rest()
             elif kind == CHALLENGE_REPLY and self.reply is None:
                 self.reply = r.rest()
-
-
-def challenge_reply(nonce):
-    """The Challenge Reply TLV to a request's nonce (4.4.4)."""
-    return bytes((CHALLENGE_REPLY, len(nonce))) + nonce

@@ -15,6 +15,9 @@ _LAST_J = const(0xE000)
 _K = const(2)
 # A sender whose seqno is further off than this has restarted (A.1).
 _MAX_SKEW = const(16)
+# For how long a Hello counts where none is promised: 3.4.1 sets no timer, but a neighbour that
+# says no more must be forgotten in the end.
+_UNSCHEDULED_MS = const(4_000)
 # ETX works in 1/256 of a transmission.
 _ONE = const(256)
 _BIT_COUNT = bytes((0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4))
@@ -34,7 +37,7 @@ class HelloHistory:
     def __init__(self):
         self.bits = 0
         self._expected = None
-        self._interval_ms = 0
+        self._interval_ms = _UNSCHEDULED_MS
         self.due = None
 
     def heard(self, seqno, interval_ms, now):
@@ -55,7 +58,8 @@ class HelloHistory:
         self._expected = (seqno + 1) & 0xFFFF
         if interval_ms:
             self._interval_ms = interval_ms
-            self.due = ticks_add(now, interval_ms * 3 // 2)
+        if interval_ms or self.due is None:
+            self.due = ticks_add(now, self._interval_ms * 3 // 2)
         return fresh
 
     def expire(self, now):

@@ -66,10 +66,16 @@ class Router:
         if row != NONE and prefixes.local[row]:
             prefixes.local[row] = 0
             self._note_echo(now)
-            self.table.hold(row, now)
+            self._hold(row, now)
             self.select(row, now)
             self.news.mark(row)
             self.tell(row, now, True)
+
+    def _hold(self, row, now):
+        """Holds a lost prefix until no neighbour can still have a route through us, even if it
+        never hears of the loss: what we announce expires after 3.5 intervals (3.5.4)."""
+        longest = max([interface.update_ms for interface in self._interfaces.values()] or (0,))
+        self.table.hold(row, longest * 7 // 2, now)
 
     def _note_echo(self, now):
         self._echo_until = ticks_add(now, _ECHO_MS)
@@ -125,11 +131,13 @@ class Router:
             return
         prefix = self.table.prefixes.find(key)
         local = prefix != NONE and self.table.prefixes.local[prefix]
-        if newer(seqno, self.seqno):
+        ahead = newer(seqno, self.seqno)
+        if ahead:
             # We restarted and count below what the network remembers of us.
             self.seqno = seqno
             self.tell_all(now)
-        elif not local and self._echo_until is None:
+        # Nobody but us raises our seqno, and no echo has metric 0.
+        if metric == 0 or (self._echo_until is None and (ahead or not local)):
             self.news.conflict(key, self.router_id)
         if prefix != NONE:
             row = self.table.find_route(prefix, neighbour)
@@ -189,9 +197,9 @@ class Router:
                 self.news.mark(prefix)
             routes.seqno[row] = seqno
             routes.interval[row] = interval
+            # Appendix B: a route lives for 3.5 times the promised interval.
+            routes.expires[row] = ticks_add(now, interval * 35)
         routes.metric[row] = metric
-        # Appendix B: a route lives for 3.5 times the promised interval.
-        routes.expires[row] = ticks_add(now, interval * 35)
 
     def retract_all(self, neighbour, now):
         """Takes all routes of a neighbour for retracted."""
@@ -219,7 +227,7 @@ class Router:
         self.news.mark(prefix)
         if new == NONE:
             if not prefixes.local[prefix]:
-                table.hold(prefix, now)
+                self._hold(prefix, now)
                 self._ask(prefix, table.routes.router_id[old], None, now)
                 self.tell(prefix, now, True)
             return

@@ -8,8 +8,8 @@ from branchline.babel.source import Sources
 from branchline.babel.tlv import INFINITY
 from branchline.wire.ticks import ticks_add, ticks_diff
 
-# How long a prefix without a route is kept as unreachable, so that traffic does not fall back
-# to a shorter prefix while the neighbours learn of the loss (3.5.4).
+# How long a prefix without a route is at least kept as unreachable, so that traffic does not
+# fall back to a shorter prefix while the neighbours learn of the loss (3.5.4).
 HOLD_MS = const(10_000)
 # The smoothed metric covers half of the way to the metric in this time.
 _HALF_LIFE_MS = const(4_000)
@@ -198,6 +198,6 @@ class Table:
         routes.smoothed[row] = total
         routes.stamp[row] = now
 
-    def hold(self, prefix, now):
-        """Keeps a prefix as unreachable for the hold time."""
-        self.prefixes.hold[prefix] = ticks_add(now, HOLD_MS)
+    def hold(self, prefix, hold_ms, now):
+        """Keeps a prefix as unreachable for the hold time, and never for less than HOLD_MS."""
+        self.prefixes.hold[prefix] = ticks_add(now, max(HOLD_MS, hold_ms))

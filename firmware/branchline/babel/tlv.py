@@ -154,6 +154,7 @@ class Parser:
     # RFC 8966 4.5: parser state changes even where the TLV is otherwise to be ignored.
     def _set_router_id(self, r):
         r.skip(2)
+        self._router_id = None
         router_id = r.octets(8)
         if router_id == bytes(8) or router_id == b"\xff" * 8:
             raise ProtocolError("reserved router-id")
@@ -176,16 +177,19 @@ class Parser:
         interval = r.u16()
         seqno = r.u16()
         metric = r.u16()
+        key = None
+        if ae != AE_WILDCARD:
+            key = self._update_key(r, ae, flags, plen, omitted)
+            if key is None:
+                return
+        elif metric != INFINITY or plen or omitted:
+            raise ProtocolError("wildcard update that retracts nothing")
         if not interval:
             raise ProtocolError("interval 0")
-        if ae == AE_WILDCARD:
-            if metric != INFINITY or plen or omitted:
-                raise ProtocolError("wildcard update that retracts nothing")
-            if self._understood(r):
-                self._sink.update(None, interval, seqno, metric, None, None)
+        if not self._understood(r):
             return
-        key = self._update_key(r, ae, flags, plen, omitted)
-        if key is None or not self._understood(r):
+        if key is None:
+            self._sink.update(None, interval, seqno, metric, None, None)
             return
         next_hop = self._next_hop4 if ae == AE_IPV4 else self._next_hop6
         self._sink.update(key, interval, seqno, metric, self._router_id, next_hop)

@@ -99,6 +99,37 @@ def test_the_host_route_of_redirect_gateway_follows_the_way_to_a_far_server(pair
     running.stop()
 
 
+@pytest.mark.parametrize("push", ["redirect-gateway def1", "route 203.0.113.0 255.255.255.0"])
+def test_no_packet_of_the_tunnel_ever_enters_it(pair, lab, push):
+    """The uplink goes and comes back, and with it the default route, but not the host route."""
+    far = lab.host("far")
+    link = lab.link(pair.hub, far, "203.0.113.0/30")
+    far.route("default", link.address(pair.hub))
+    pair.branch.route("default", pair.remote())
+    server = Server(far, pair.pki, push=(push,)).start()
+    running = gateway(pair, server.profile("lyon", link.address(far)))
+    running.wait_up()
+    assert pair.branch.ping(server.address, 3).lost == 0
+    uplink = pair.link.device(pair.branch)
+    pair.branch.ip("link", "set", uplink, "down")
+    pair.branch.ip("link", "set", uplink, "up")
+    pair.branch.route("default", pair.remote())
+    running.wait_for(f"{TUNNEL} down transport: the route that keeps the server outside")
+    running.wait_up(count=2)
+    assert pair.branch.ping(server.address, 3).lost == 0
+    assert f"203.0.113.2 via {pair.remote()}" in _routes(pair.branch)
+    assert running.process.stop() == 0
+
+
+def test_two_tunnels_to_one_server_each_keep_it_outside(pair):
+    server = pair.server(push=("redirect-gateway def1",))
+    running = Gateway(pair.branch, {name: pair.profile(server, name) for name in ("a", "b")})
+    running.start().wait_up()
+    hosts = [line for line in pair.branch.routes() if line.startswith(f"{pair.remote()} ")]
+    assert len(hosts) == 2 and "warning" not in running.log()
+    running.stop()
+
+
 @pytest.mark.parametrize("proto", ["udp", "tcp"])
 def test_very_many_pushed_routes_come_in_several_messages(pair, proto):
     push = tuple(f"route 10.{100 + n // 100}.{n % 100}.0 255.255.255.0" for n in range(120))

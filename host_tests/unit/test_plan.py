@@ -116,21 +116,41 @@ def test_redirect_gateway():
     sixths = ["::/3", "2000::/4", "3000::/4", "fc00::/7"]
     server = ["192.0.2.1/32 outside"]
     for flags, expected in (
-        ("", server + halves),
-        ("def1", server + halves),
-        ("def1 bypass-dhcp ipv6", server + halves + sixths),
+        ("", halves + server),
+        ("def1", halves + server),
+        ("def1 bypass-dhcp ipv6", halves + sixths + server),
         ("local", halves),
-        ("!ipv4 ipv6", server + sixths),
+        ("!ipv4 ipv6", sixths + server),
         ("!ipv4", server),
     ):
         assert _routes(_plan(_SUBNET + ("redirect-gateway " + flags,))) == expected, flags
     assert _routes(_plan(_SUBNET + ("redirect-private def1",))) == server
     plan = _plan(_SUBNET + ("redirect-gateway def1",), remote=_REMOTE6)
-    assert _routes(plan) == ["2001:db8::1/128 outside"] + halves
+    assert _routes(plan) == halves + ["2001:db8::1/128 outside"]
     tap = _plan(("route-gateway 10.8.0.1", "redirect-gateway def1"), "tap", rank=1)
-    assert _routes(tap)[1:] == [half + " via 10.8.0.1 metric 1" for half in halves]
-    # The way to the server is the same for every tunnel, so it takes no part in their order.
-    assert _routes(tap)[0] == "192.0.2.1/32 outside"
+    assert _routes(tap)[:-1] == [half + " via 10.8.0.1 metric 1" for half in halves]
+    # Each tunnel to the server has its own, so that the end of one leaves the other's.
+    assert _routes(tap)[-1] == "192.0.2.1/32 outside metric 1"
+
+
+def test_the_server_stays_outside():
+    server = "192.0.2.1/32 outside"
+    for lines, remote, expected in (
+        (("route 192.0.2.0 255.255.255.0",), _REMOTE, ["192.0.2.0/24", server]),
+        (("route 0.0.0.0 0.0.0.0",), _REMOTE, ["0.0.0.0/0", server]),
+        (("route 192.0.3.0 255.255.255.0",), _REMOTE, ["192.0.3.0/24"]),
+        (("route-ipv6 2001:db8::/32",), _REMOTE, ["2001:db8::/32"]),
+        (("route-ipv6 2001:db8::/32",), _REMOTE6, ["2001:db8::/32", "2001:db8::1/128 outside"]),
+        (("route 192.0.2.0 255.255.255.0 net_gateway",), _REMOTE, ["192.0.2.0/24 outside"]),
+    ):
+        plan = _plan(_SUBNET + lines, remote=remote)
+        assert _routes(plan) == expected and not plan.notes, lines
+        assert plan.covers_server() == (len(expected) == 2)
+    assert _plan(_SUBNET + ("redirect-gateway local",)).covers_server()
+    assert not _plan(_SUBNET + ("redirect-private",)).covers_server()
+    plan = _plan(_SUBNET + ("route 192.0.2.1",))
+    assert plan.routes == []
+    assert plan.notes == ["a route to the server itself cannot lead into its tunnel"]
 
 
 def test_route_noexec():

@@ -5,7 +5,8 @@ from openvpn_link import CAPACITY, PUSH_GCM, Link
 from branchline.openvpn import session as ovpn
 from branchline.openvpn.mss import MssClamp
 from branchline.tunnel.pump import Pump
-from support import MACHINE_CODE, SMALL_ADDRESSES, heap_lock, heap_unlock, unhex
+from branchline.tunnel.recursion import RecursionCheck
+from support import MACHINE_CODE, SMALL_ADDRESSES, heap_lock, heap_unlock, raises, unhex
 
 # The pure provider's CBC allocates.
 _GCM = {"push": (PUSH_GCM,), "data_ciphers": ("AES-128-GCM",)}
@@ -94,13 +95,13 @@ def _broken(error, now):
     raise error
 
 
-def _joined(transport, clamp=None, **settings):
+def _joined(transport, clamp=None, recursion=None, **settings):
     """(pump, poller, device, link) of a session that is up."""
     link = Link(**settings).come_up()
     poller = Poller()
     pump = Pump(link.session, transport, poller, CAPACITY, link.now, lambda now: None, _broken)
     device = End()
-    pump.attach(device, clamp)
+    pump.attach(device, clamp, recursion)
     return pump, poller, device, link
 
 
@@ -141,6 +142,29 @@ def test_tcp_segments_are_clamped_both_ways():
     poller.callbacks[device](True, False)
     link.server.receive(bytes(transport.written[: transport.size]), link.now())
     assert link.server.packets[0][42:44] == (1300).to_bytes(2, "big")
+
+
+def test_packets_to_the_server_never_enter_its_tunnel():
+    ipv4 = b"\x45" + bytes(15) + b"\xc0\0\x02\x01"
+    ipv6 = b"\x60" + bytes(23) + b"\x20\x01" + bytes(13) + b"\x01"
+    for server, tap, packet, expected in (
+        (ipv4[16:], False, ipv4, True),
+        (ipv4[16:], False, ipv4 + bytes(8), True),
+        (ipv4[16:], False, ipv4[:-1], False),
+        (ipv4[16:], False, ipv4[:-1] + b"\x02", False),
+        (ipv4[16:], False, b"\x60" + ipv4[1:], False),
+        (ipv4[16:], True, bytes(14) + ipv4, True),
+        (ipv4[16:], True, ipv4, False),
+        (ipv6[24:], False, ipv6, True),
+        (ipv6[24:], False, ipv6[:-1] + b"\x02", False),
+    ):
+        check = RecursionCheck(server, tap)
+        assert check.is_to_server(bytearray(b"??" + packet), 2, len(packet)) == expected, packet
+    transport = End()
+    pump, poller, device, link = _joined(transport, recursion=RecursionCheck(ipv4[16:], False))
+    device.give([ipv4[:-1] + b"\x02", ipv4])
+    error = raises(OSError, poller.callbacks[device], True, False)
+    assert "outside the tunnel" in error.args[1] and transport.count == 1
 
 
 def test_a_full_stream_stops_the_device_until_it_is_writable():
@@ -201,7 +225,8 @@ def test_the_sessions_own_datagrams_and_events():
 
 def test_the_packet_path_allocates_nothing():
     transport = End()
-    pump, poller, device, link = _joined(transport, MssClamp((1300, 1280)), **_GCM)
+    check = RecursionCheck(bytes(4), False)
+    pump, poller, device, link = _joined(transport, MssClamp((1300, 1280)), check, **_GCM)
     assert link.session.options.cipher == "AES-128-GCM" and link.kinds() == [ovpn.UP]
     device.give([b"E" * 1400, _SYN])
     transport.give([link.server.seal(b"E" * 1400), link.server.seal(_SYN)])

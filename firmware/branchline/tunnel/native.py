@@ -270,7 +270,7 @@ class NativeEngine:
             self._retry("device", str(error.args[-1]), now)
             return
         self._plan = plan
-        self._pump.attach(device, self._clamp(profile))
+        self._pump.attach(device, self._clamp(profile), self._recursion_check(profile))
         self._remotes.succeeded()
         if options.auth_token:
             self._credentials = self._session.credentials
@@ -295,6 +295,14 @@ class NativeEngine:
             profile.dev_type == "tap",
         )
         return limits and MssClamp(limits, profile.dev_type == "tap")
+
+    def _recursion_check(self, profile):
+        """The RecursionCheck, where the tunnel's routes lead to the server too; or None."""
+        if not self._plan.covers_server():
+            return None
+        from branchline.tunnel.recursion import RecursionCheck
+
+        return RecursionCheck(self._remotes.address(), profile.dev_type == "tap")
 
     def _up_text(self, device):
         return "device=%s address=%s cipher=%s tls=%s mtu=%d" % (

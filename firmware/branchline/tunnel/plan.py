@@ -4,7 +4,7 @@ OpenVPN manual, "VPN Tunnel Options": --ifconfig, --topology, --route, --route-g
 --redirect-gateway. Nothing is changed here; hal carries it out.
 """
 
-from branchline.wire.ip import format_address, format_prefix
+from branchline.wire.ip import format_address, format_prefix, masked
 
 _HALVES_IPV4 = ((bytes(4), 1), (b"\x80\0\0\0", 1))
 # Global unicast and unique local, as the stock client's `redirect-gateway ipv6`.
@@ -57,8 +57,21 @@ class Plan:
             for network, plen, gateway, metric in options.routes_ipv6:
                 metric = options.route_metric if metric is None else metric
                 self._add(network, plen, metric, gateway or self._gateway_ipv6)
-            if options.redirect_gateway is not None:
-                self._redirect(options.redirect_gateway)
+            flags = options.redirect_gateway
+            if flags is not None:
+                self._redirect(flags)
+            if "local" not in (flags or ()) and (flags is not None or self.covers_server()):
+                plen = len(remote) * 8
+                self.routes.append(PlannedRoute(remote, plen, rank, outside=True))
+
+    def covers_server(self):
+        """Whether the tunnel's routes lead to its server, too, but for a route outside."""
+        remote = self._remote
+        for route in self.routes:
+            same = len(route.dst) == len(remote) and not route.outside
+            if same and masked(remote, route.plen) == route.dst:
+                return True
+        return False
 
     def address_text(self):
         """The addresses for people, such as "10.8.0.2/24,fd00::2/64"."""
@@ -106,6 +119,9 @@ class Plan:
         if self._tap and via is None and not outside:
             self.notes.append("no gateway for " + format_prefix(network, plen) + " on a tap")
             return
+        if network == self._remote and plen == len(network) * 8 and not outside:
+            self.notes.append("a route to the server itself cannot lead into its tunnel")
+            return
         self.routes.append(
             PlannedRoute(network, plen, metric + self._rank, via if self._tap else None, outside)
         )
@@ -116,8 +132,6 @@ class Plan:
         So even without `def1` the default route is left as it is, and there is nothing to restore
         after a crash.
         """
-        if "local" not in flags:
-            self.routes.append(PlannedRoute(self._remote, len(self._remote) * 8, 0, outside=True))
         if "private" in flags:
             return
         halves = () if "!ipv4" in flags else _HALVES_IPV4

@@ -8,6 +8,7 @@ from micropython import const
 from branchline.wire.errors import ProtocolError
 from branchline.wire.slot import HEADROOM, Slot
 
+_ELOOP = const(40)
 # Packets moved in one direction before the poller looks at the others.
 _BATCH = const(16)
 
@@ -33,7 +34,7 @@ class Pump:
         # The session's own datagrams and the device's packets take turns in one buffer.
         self._control = self._sent.at(HEADROOM - transport.prefix)
         self._control_body = self._sent.at(HEADROOM)
-        self._clamp = None
+        self._clamp = self._is_to_server = None
         self._paused = False
         # Looking up a method as a value allocates, so the packet path finds these ready.
         self._read = transport.readinto
@@ -43,10 +44,12 @@ class Pump:
         self._follow = getattr(transport, "follow", None)
         poller.register(transport, self._on_transport)
 
-    def attach(self, device, clamp):
-        """The tunnel is up; clamp: an openvpn.mss.MssClamp, or None."""
+    def attach(self, device, clamp, recursion=None):
+        """The tunnel is up; clamp: an openvpn.mss.MssClamp, or None; recursion: a RecursionCheck
+        where the tunnel's routes lead to the server too, or None."""
         self.device = device
         self._clamp = clamp and clamp.apply
+        self._is_to_server = recursion and recursion.is_to_server
         self._read_device = device.readinto
         self._write_device = device.write
         self._poller.register(device, self._on_device)
@@ -114,10 +117,13 @@ class Pump:
         seal = self._session.ring.seal
         wire = slot.at(self._session.wire_offset - self.transport.prefix)
         clamp = self._clamp
+        is_to_server = self._is_to_server
         for _ in range(_BATCH):
             n = read(packet)
             if n is None:
                 break
+            if is_to_server and is_to_server(slot.buf, HEADROOM, n):
+                raise OSError(_ELOOP, "the route that keeps the server outside the tunnel is gone")
             if clamp:
                 clamp(slot.buf, HEADROOM, n)
             n = seal(slot, n)

@@ -16,7 +16,6 @@ class Interface:
         self._ledger = Ledger(netlink)
         self._ledger.restore(entries)
         self._name = name
-        self._dev = netlink.link(name).index
 
     def apply(self, plan, txqueuelen):
         """Carries out a plan (mtu, addresses, routes) and brings the device up.
@@ -25,7 +24,7 @@ class Interface:
         (OSError).
         """
         notes = self._prepare()
-        dev = self._dev
+        dev = self._netlink.index(self._name)
         # Looked up first: these routes must not lead into the tunnel.
         outside = [self._outside(route) for route in plan.routes if route.outside]
         self._netlink.set_link(dev, up=True, mtu=plan.mtu, txqueuelen=txqueuelen)

@@ -14,8 +14,7 @@ BUFFER = const(2 << 20)  # 208 KB, the kernel's default, loses packets at a few 
 _AF_INET = const(2)
 _AF_INET6 = const(10)
 _NONBLOCK_CLOEXEC = const(0x80800)
-_SOL_SOCKET = const(1)
-_SO_REUSEADDR = const(2)
+SOL_SOCKET = const(1)
 _SO_ERROR = const(4)
 _SO_SNDBUF = const(7)
 _SO_RCVBUF = const(8)
@@ -92,7 +91,7 @@ class Socket(Descriptor):
 
     def _option(self, option):
         value = bytearray(4)
-        _getsockopt(self._fd, _SOL_SOCKET, option, value, _uint(4))
+        _getsockopt(self._fd, SOL_SOCKET, option, value, _uint(4))
         return struct.unpack("@i", value)[0]
 
     def pending_error(self):
@@ -101,17 +100,17 @@ class Socket(Descriptor):
 
     def _buffer(self, size, force, option):
         # Only CAP_NET_ADMIN may pass the limit net.core.[rw]mem_max.
-        if not self.set_option(_SOL_SOCKET, force, size):
-            self.set_option(_SOL_SOCKET, option, size)
+        if not self.set_option(SOL_SOCKET, force, size):
+            self.set_option(SOL_SOCKET, option, size)
         return self._option(option) // 2  # the kernel doubles it for its own overhead
 
     def configure(self, local, lport, rcvbuf, sndbuf, mark, bind_dev):
         """Applies buffers, mark, device and local address; closes the socket where one fails."""
         self.rcvbuf = self._buffer(rcvbuf, _SO_RCVBUFFORCE, _SO_RCVBUF)
         self.sndbuf = self._buffer(sndbuf, _SO_SNDBUFFORCE, _SO_SNDBUF)
-        if mark is not None and not self.set_option(_SOL_SOCKET, _SO_MARK, mark):
+        if mark is not None and not self.set_option(SOL_SOCKET, _SO_MARK, mark):
             raise self.closed_by("set mark %d on a socket" % mark)
-        if bind_dev and not self.set_option(_SOL_SOCKET, _SO_BINDTODEVICE, bind_dev.encode()):
+        if bind_dev and not self.set_option(SOL_SOCKET, _SO_BINDTODEVICE, bind_dev.encode()):
             raise self.closed_by("bind a socket to the device " + bind_dev)
         if local is not None or lport:
             self._bind(local, lport)
@@ -120,7 +119,6 @@ class Socket(Descriptor):
         if local is None:
             local = bytes(len(self.peer()[0]))
         sockaddr = pack_address(local, lport)
-        self.set_option(_SOL_SOCKET, _SO_REUSEADDR, 1)
         if _bind(self._fd, sockaddr, len(sockaddr)) < 0:
             raise self.closed_by("bind to " + endpoint_text(sockaddr))
 

@@ -4,11 +4,12 @@ from micropython import const
 
 from branchline.hal.linux.descriptor import LIBC, failure, would_block
 from branchline.hal.linux.libc import addressof, errno
-from branchline.hal.linux.sockets import BUFFER, STREAM, Socket
+from branchline.hal.linux.sockets import BUFFER, SOL_SOCKET, STREAM, Socket
 
 _EINPROGRESS = const(115)
 _ECONNRESET = const(104)
 _ENOTCONN = const(107)
+_SO_REUSEADDR = const(2)
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 _MSG_NOSIGNAL = const(0x4000)
@@ -62,6 +63,8 @@ def open_tcp(
     `connected()` says when it stands. Nagle's delay is off. Raises OSError where it fails at once.
     """
     tcp = Tcp(STREAM, address, port)
+    # The connection before may still be in TIME_WAIT on the same lport.
+    tcp.set_option(SOL_SOCKET, _SO_REUSEADDR, 1)
     tcp.configure(local, lport, rcvbuf, sndbuf, mark, bind_dev)
     tcp.set_option(_IPPROTO_TCP, _TCP_NODELAY, 1)
     if tcp.connect() < 0 and errno() != _EINPROGRESS:

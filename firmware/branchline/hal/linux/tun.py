@@ -14,6 +14,7 @@ _IFF_NO_PI = const(0x1000)
 _O_RDWR_NONBLOCK_CLOEXEC = const(0x80802)
 _IFREQ = const(40)
 _IFNAMSIZ = const(16)
+_EBADFD = const(77)
 
 _HINTS = {
     1: "needs root or CAP_NET_ADMIN",
@@ -31,13 +32,17 @@ _ioctl = LIBC.func("i", "ioctl", "iLp")
 class Tun(Descriptor):
     """A TUN (IP packets) or TAP (Ethernet frames) device; the kernel removes it on close.
 
-    `name`: what the kernel called it; `tap`: whether it carries frames.
+    `name`: what the kernel called it. Reads and writes raise OSError once somebody deleted it.
     """
 
-    def __init__(self, fd, name, tap):
+    def __init__(self, fd, name):
         super().__init__(fd)
         self.name = name
-        self.tap = tap
+
+    def _failed(self):
+        super()._failed()
+        if self.last_errno == _EBADFD:
+            raise OSError(_EBADFD, "the device " + self.name + " was deleted")
 
 
 def check_name(name):
@@ -67,7 +72,7 @@ def open_tun(name, tap=False):
     fd = _open("/dev/net/tun", _O_RDWR_NONBLOCK_CLOEXEC)
     if fd < 0:
         raise _explained("open /dev/net/tun")
-    tun = Tun(fd, name, tap)
+    tun = Tun(fd, name)
     request = bytearray(_IFREQ)
     octets = name.encode()
     request[: len(octets)] = octets

@@ -165,6 +165,6 @@ def test_names_of_interfaces():
 
 def test_clock_and_entropy():
     assert 0 <= clock.ticks() < PERIOD
-    assert clock.clock_is_set(clock.unix_time()) and not clock.clock_is_set(1 << 40)
+    assert clock.unix_time() > 1700000000
     assert len(entropy.random_octets(16)) == 16
     assert entropy.random_octets(16) != entropy.random_octets(16)

@@ -197,7 +197,7 @@ def test_the_first_provider_that_has_it_and_gets_it_right_is_used():
                           lambda level, text: log.append((level, text)))  # fmt: skip
     assert log == [], "a provider is made when those before it lack something"
     providers.aead("AES-256-GCM", bytes(32)).close()
-    assert log[0] == ("debug", "crypto: no library libmissing")
+    assert log[0] == ("debug", "no library libmissing")
     del log[:]
     for kind, name, wrong, chosen in (
         ("aead", "AES-128-GCM", ("lying", "gullible"), "pure Python"),
@@ -210,9 +210,9 @@ def test_the_first_provider_that_has_it_and_gets_it_right_is_used():
         getattr(providers, kind)(name, bytes(KEY_SIZES.get(name, 32))).close()
         if (kind, name) == ("hmac", "SHA512") and log[0][0] == "info":
             wrong, chosen = (), "libgnutls"  # MicroPython's hashlib has no SHA512
-        warnings = [("warning", "crypto: " + bad + " gets " + name + " wrong; not used")
+        warnings = [("warning", bad + " gets " + name + " wrong; not used")
                     for bad in wrong]  # fmt: skip
-        assert log == warnings + [("info", "crypto: " + name + " by " + chosen)]
+        assert log == warnings + [("info", name + " by " + chosen)]
         del log[:]
         getattr(providers, kind)(name, bytes(KEY_SIZES.get(name, 32))).close()
         assert log == [], "a choice is made once"

@@ -92,7 +92,7 @@ class Providers:
             try:
                 provider = candidate()
             except Unsupported as error:
-                self._log("debug", "crypto: " + str(error))
+                self._log("debug", str(error))
                 continue
             self._providers.append(provider)
             yield provider
@@ -108,9 +108,9 @@ class Providers:
             right = check(subject, answer)
             subject.close()
             if right:
-                self._log("info", "crypto: " + name + " by " + provider.name)
+                self._log("info", name + " by " + provider.name)
                 return provider
-            self._log("warning", "crypto: " + provider.name + " gets " + name + " wrong; not used")
+            self._log("warning", provider.name + " gets " + name + " wrong; not used")
         raise Unsupported("no provider of " + name)
 
     def has(self, cipher):

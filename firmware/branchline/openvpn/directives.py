@@ -155,7 +155,7 @@ _TABLE = """
 _REASONS = """
 a packets to the server never enter its own tunnel here
 g it simulates faults for tests
-k keys, device and addresses always outlive a restart here
+k across restarts keys are always kept here, the device and its addresses never
 l the gateway keeps one log and status of its own
 m the gateway is not steered through OpenVPN's management interface
 o the stock client itself no longer acts on it, or only with what is refused here

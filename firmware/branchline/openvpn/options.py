@@ -107,7 +107,7 @@ def _framing(name, args):
     word = args[0] if args else ("stub" if name == "compress" else "adaptive")
     frame = _FRAMINGS.get(name + " " + word)
     if frame is None:
-        raise ValueError("compression is not supported: it weakens encryption")
+        raise ValueError("compression is not supported, as it weakens encryption: remove it")
     return frame
 
 

@@ -34,8 +34,3 @@ def ticks_us():
 def unix_time():
     """Seconds since 1970, an integer."""
     return int(time.time())
-
-
-def clock_is_set(build_time):
-    """Whether the time of day can be right: it is not before the firmware was built."""
-    return unix_time() >= build_time

@@ -504,13 +504,17 @@ def test_signals_are_read_and_interrupt_nothing(console):
     console("p.register(s, lambda readable, writable: came.append(s.read()))")
     console("p.wait(0)")
     assert console("came") == []
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         os.kill(console.pid, number)
         console("p.wait(5000)")
         assert console("came.pop()") == number
     assert console("s.read()") is None
     console("p.unregister(s)")
+    os.kill(console.pid, signal.SIGPIPE)
+    for number in (signal.SIGINT, signal.SIGTERM):  # an impatient user's
+        os.kill(console.pid, number)
     console("s.close()")
+    assert console("1") == 1
     os.kill(console.pid, signal.SIGTERM)
     assert console._process.wait(5) == -signal.SIGTERM
 

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from host_tests.interop.openvpn_support import TUNNEL, connect, eventually, gateway
 from host_tests.lab import Gateway, UdpRelay
 
+_ROOT = Path(__file__).resolve().parents[2]
+_MICROPYTHON = _ROOT / ".toolchain/bin/micropython"
 _PASSWORD = "correct-horse-42"
 
 
@@ -63,12 +66,12 @@ def _up(pair) -> Gateway:
     return connect(pair, server)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("phase", [_resolving, _connecting, _connecting_tcp, _handshaking,
                                    _waiting, _up], ids=lambda phase: phase.__name__[1:])
 def test_a_signal_in_every_phase_leaves_nothing(pair, phase, number):
     running = phase(pair)
-    if number == signal.SIGINT:
+    if number != signal.SIGTERM:
         running.process.signal(number)
         assert running.process.wait() == 0
     running.stop()  # exit code 0, and the devices and routes of before
@@ -80,14 +83,72 @@ def test_a_killed_gateway_leaves_nothing_that_keeps_the_next_from_working(pair):
     before = running._before
     running.kill()
     eventually(lambda: pair.branch.devices() == before[0], "the device is gone")
-    server_route = f"{pair.remote()} "
-    left = {line for line in pair.branch.routes() - before[1]}
-    assert all(line.startswith(server_route) for line in left), left
+    left = pair.branch.routes() - before[1]
+    assert [line.split()[0] for line in left] == [pair.remote()]
     again = Gateway(pair.branch, running.profiles, name="again").start()
     again.wait_up()
     assert pair.branch.ping("10.8.0.1", 3).lost == 0
+    again.wait_for("gateway sweep removed 1 ")
     assert again.process.stop() == 0
-    assert pair.branch.devices() == before[0]
+    assert (pair.branch.devices(), pair.branch.routes()) == before
+
+
+def test_an_ignored_hangup_stays_ignored(pair):
+    """As under nohup."""
+    running = Gateway(pair.branch, {TUNNEL: pair.profile(pair.server())})
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        running.start()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    running.wait_up()
+    running.process.signal(signal.SIGHUP)
+    assert pair.branch.ping("10.8.0.1", 3).lost == 0
+    running.stop()
+    assert "SIGHUP" not in running.log()
+
+
+def test_a_log_that_takes_nothing_keeps_no_tunnel_from_working(pair):
+    folder = Gateway(pair.branch, {TUNNEL: pair.profile(pair.server())}).write()
+    command = f"exec {_MICROPYTHON} {_ROOT}/firmware/main.py {folder} >/dev/full"
+    running = pair.branch.spawn("sh", "-c", command,
+                                env={"MICROPYPATH": f"{_ROOT}/firmware:.frozen"})
+    eventually(lambda: pair.branch.ping("10.8.0.1").received, "the tunnel works")
+    assert running.stop() == 0
+    assert running.log() == ""
+
+
+def test_a_status_file_that_cannot_be_written_is_told_once(pair):
+    missing = pair.branch.directory / "none" / "status.json"
+    running = connect(pair, pair.server(), env={"BRANCHLINE_STATUS": str(missing)})
+    running.wait_for("gateway status cannot write .*none/status.json: .*ENOENT")
+    time.sleep(1.5)  # it tries again every second
+    assert pair.branch.ping("10.8.0.1", 3).lost == 0
+    running.stop()
+    assert running.log().count("cannot write") == 1
+
+
+def test_a_device_that_somebody_deletes_is_made_again(pair):
+    running = connect(pair, pair.server())
+    pair.branch.ip("link", "delete", running.tunnel_status(TUNNEL)["device"])
+    running.wait_for(f"{TUNNEL} down transport: the device tun0 was deleted")
+    running.wait_up(count=2)
+    assert pair.branch.ping("10.8.0.1", 3).lost == 0
+    running.stop()
+
+
+def test_files_that_a_profile_names_lie_beside_it(pair):
+    server = pair.server()
+    text = pair.profile(server)
+    authority = re.search(r"(?s)<ca>\n(.*?)</ca>\n", text)
+    running = Gateway(pair.branch, {TUNNEL: text.replace(authority[0], "ca keys/ca.crt\n")})
+    running.config["tunnels"][0]["profile"] = "vpn/paris.ovpn"
+    folder = running.write()
+    (folder / "vpn" / "keys").mkdir(parents=True)
+    (folder / "paris.ovpn").rename(folder / "vpn" / "paris.ovpn")
+    (folder / "vpn" / "keys" / "ca.crt").write_text(authority[1])
+    running.start().wait_up()
+    running.stop()
 
 
 @pytest.mark.parametrize("change, words", [
@@ -111,9 +172,8 @@ def test_no_json_at_all(pair):
     running = Gateway(pair.branch, {})
     folder = running.write()
     (folder / "gateway.json").write_text('{"name": "x",\n "tunnels": [}\n')
-    root = Path(__file__).resolve().parents[2]
-    done = pair.branch.run(str(root / ".toolchain/bin/micropython"),
-                           str(root / "firmware/main.py"), str(folder), check=False)
+    done = pair.branch.run(str(_MICROPYTHON), str(_ROOT / "firmware/main.py"), str(folder),
+                           check=False)
     assert done.returncode == 2 and "gateway.json:2" in done.stdout
 
 

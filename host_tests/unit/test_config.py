@@ -57,6 +57,10 @@ def test_a_full_file():
     ]
 
 
+def test_a_byte_order_mark_is_passed_over():
+    assert _load("\ufeff" + _tunnels(_PARIS)).name == "lyon"
+
+
 def test_accept_within_a_length_range_and_key_times():
     r = _load(
         _with(

@@ -37,6 +37,8 @@ def load_config(read_file):
         )
     if len(data) > _MAX_FILE:
         raise ConfigError(CONFIG_FILE, "is longer than 64 KB")
+    if data[:3] == b"\xef\xbb\xbf":  # Windows' editors begin UTF-8 with a byte-order mark
+        data = data[3:]
     try:
         return _config(JsonObject(parse_json(bytes(data).decode()), ""))
     except JsonError as error:

@@ -8,7 +8,7 @@ from branchline import BUILD_TIME
 from branchline.app.system import System
 from branchline.crypto.aead import Providers
 from branchline.hal.linux import mbedtls
-from branchline.hal.linux.signals import SIGINT, Signals
+from branchline.hal.linux.signals import NAMES, Signals
 from branchline.hal.linux.sysctl import forwarding_enabled
 from branchline.openvpn.session import Environment
 from branchline.tunnel.engine import TUNNEL_UP
@@ -111,7 +111,7 @@ class Gateway:
         return NativeEngine(tunnel.name, profile, env, system, tunnel.device, rank)
 
     def run(self):
-        """Runs until SIGINT or SIGTERM, or until no tunnel will be tried again.
+        """Runs until SIGHUP, SIGINT or SIGTERM, or until no tunnel will be tried again.
 
         Returns True in the first case. Everything is taken away in any case.
         """
@@ -121,6 +121,7 @@ class Gateway:
         ticks = self._system.ticks
         manager = self._manager
         try:
+            self._sweep()
             if self._routing:
                 self._routing.start(ticks())
             manager.start(ticks())
@@ -134,6 +135,12 @@ class Gateway:
                 self._system.poller.unregister(signals)
                 signals.close()
         return self._stopping
+
+    def _sweep(self):
+        left = self._system.sweep()
+        if left:
+            text = "removed %d routes of an earlier run" % left
+            self._log("warning", "gateway", "sweep", text)
 
     def _loop(self):
         """Runs until there is a reason to end; a full heap is none."""
@@ -187,7 +194,7 @@ class Gateway:
         number = signals.read()
         if number is not None:
             self._stopping = True
-            self._log("info", "gateway", "stop", "SIGINT" if number == SIGINT else "SIGTERM")
+            self._log("info", "gateway", "stop", NAMES[number])
 
     def _warn(self):
         system = self._system

@@ -55,10 +55,7 @@ class Routing:
         )
 
     def start(self, now):
-        """Clears what a crash left, takes the static address, announces what is ours."""
-        left = self._kernel.sweep()
-        if left:
-            self._log("warning", "sweep", "removed %d routes of an earlier run" % left)
+        """Takes the static address, and announces what is ours."""
         if self._config.address:
             self._kernel.hold_address(self._config.address)
         for prefix, plen in self._own_prefixes():

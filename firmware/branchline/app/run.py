@@ -14,7 +14,7 @@ from branchline.wire.overlay import Overlay
 
 _USAGE = """usage: main.py FOLDER
 Runs the gateway that FOLDER/gateway.json describes, in the foreground and in this network
-namespace. SIGINT or SIGTERM stops it: servers are told, devices and routes removed.
+namespace. SIGHUP, SIGINT or SIGTERM stops it: servers are told, devices and routes removed.
   BRANCHLINE_STATUS=FILE   writes a JSON snapshot of the tunnels there once a second
   BRANCHLINE_CRYPTO=NAMES  the crypto providers to use: gnutls,libcrypto,pure
   BRANCHLINE_TLS=portable  verifies servers as boards do whose interpreter has no ffi
@@ -74,8 +74,15 @@ def _profiles(config, parse_profile, read_file):
                 "cannot read " + tunnel.profile + ": " + str(error),
                 "paths are relative to the folder of gateway.json",
             ) from None
-        profiles[tunnel.name] = parse_profile(tunnel.profile, data, read_file)
+        read_beside = _beside(tunnel.profile, read_file)
+        profiles[tunnel.name] = parse_profile(tunnel.profile, data, read_beside)
     return profiles
+
+
+def _beside(path, read_file):
+    """read_file for what the file at `path` names: relative to that file's folder."""
+    folder = path[: path.rfind("/") + 1]
+    return lambda name: read_file(name if name.startswith("/") else folder + name)
 
 
 def _run(config, profiles):
@@ -93,7 +100,7 @@ def _run(config, profiles):
             config,
             profiles,
             log,
-            (lambda engines, routing: StatusFile(status_path, config.name, engines, routing))
+            (lambda engines, routing: StatusFile(status_path, config.name, engines, routing, log))
             if status_path
             else None,
             names and names.split(","),
@@ -108,5 +115,7 @@ def _run(config, profiles):
         log("error", "gateway", "failed", "the heap is too small: start with a larger -X heapsize")
         return 1
     except (BranchlineError, OSError) as error:
-        log("error", "gateway", "failed", str(error.args[-1]))
+        # The last argument says more than the error number before it.
+        reason = error.args[-1] if len(error.args) > 1 else error
+        log("error", "gateway", "failed", str(reason))
         return 1

@@ -12,6 +12,7 @@ from branchline.hal.linux.sockets import BUFFER
 from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
 from branchline.wire.ip import parse_address
+from branchline.wire.overlay import Overlay
 
 # The resolver's families.
 _FAMILIES = {0: 0, 4: 2, 6: 10}
@@ -56,6 +57,19 @@ class System:
         from branchline.hal.linux.kernel_routes import KernelRoutes
 
         return KernelRoutes(self._netlink)
+
+    def sweep(self):
+        """Deletes what a crash has left in the kernel; the number of routes. Such a route to a
+        server would lead astray once the uplink changes."""
+        with Overlay():
+            from branchline.hal.linux.kernel_routes import KernelRoutes
+            from branchline.hal.linux.netlink import Netlink
+
+            netlink = Netlink()
+            try:
+                return KernelRoutes(netlink).sweep()
+            finally:
+                netlink.close()
 
     def resolve(self, host, family, now):
         """A query for the addresses of host; family 4, 6 or 0 for both."""

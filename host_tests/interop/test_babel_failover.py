@@ -59,8 +59,8 @@ def test_traffic_between_branches_moves_when_a_hub_is_killed(lab, peers):
     gateways = [start(network, name) for name in network.branches]
     lyon, nice = network.branches.values()
     _settled(network)
-    wait_routes(lyon.gateway, {nice.lan: kernel_routes(lyon.gateway)[nice.lan]})
-    name = kernel_routes(lyon.gateway)[nice.lan].removeprefix("tun-")
+    device = eventually(lambda: kernel_routes(lyon.gateway)[nice.lan], "a route to nice's LAN")
+    name = device.removeprefix("tun-")
     other = next(centre for centre in network.centres if centre != name)
     with lyon.desk.pinger(nice.address) as pinger:
         eventually(lambda: pinger.result.received > 10, "pings get through")

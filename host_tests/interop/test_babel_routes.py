@@ -1,5 +1,7 @@
 """Routes learned and announced by the gateway, with stock babeld and BIRD as the hubs' daemons."""
 
+import json
+
 import pytest
 
 from host_tests.interop.babel_support import (
@@ -18,6 +20,7 @@ from host_tests.interop.babel_support import (
     wait_routes,
 )
 from host_tests.interop.openvpn_support import eventually
+from host_tests.lab import Gateway
 from host_tests.lab.babel import MacKey
 from host_tests.lab.babel_peer import BabelPeer, hello, ihu, next_hop, router_id, update
 from host_tests.lab.topology import DAEMONS, has_address
@@ -156,6 +159,35 @@ def test_a_crash_leaves_nothing_wrong_and_other_programs_routes_stay(lab, peers)
     assert not has_address(branch.gateway, branch.static)
 
 
+def test_a_second_gateway_in_the_namespace_ends_and_harms_nothing(lab):
+    network = make_network(lab, "babeld")
+    branch, paris = network.branches["lyon"], network.centres["paris"]
+    gateway = start(network)
+    wait_routes(branch.gateway, {paris.prefix: "tun-paris"})
+    before = branch.gateway.routes()
+    second = Gateway(branch.gateway, gateway.profiles, name="second",
+                     routing=gateway.config["routing"]).start()
+    assert second.process.wait() == 1
+    assert "another gateway runs in this network namespace" in second.log()
+    assert branch.gateway.routes() == before
+    assert has_address(branch.gateway, branch.static)
+    gateway.stop()
+
+
+@pytest.mark.parametrize("mode, warned", [(0o600, False), (0o644, True)])
+def test_keys_that_others_may_read_are_reported(lab, mode, warned):
+    key = MacKey()
+    network = make_network(lab, "babeld", key=key)
+    gateway = network.gateway("lyon")
+    (gateway.write() / "gateway.json").chmod(mode)  # writing it again keeps its mode
+    gateway.start().wait_up()
+    gateway.wait_for("neighbour fe80::1 dev tun-paris up")
+    assert ("others may read gateway.json" in gateway.log()) == warned
+    status = json.dumps(gateway.fresh_status())
+    assert key.hex not in gateway.log() + status and key.secret not in gateway.log() + status
+    gateway.stop()
+
+
 @pytest.mark.parametrize("peers", ONE_HUB)
 def test_babel_on_the_lan_joins_a_router_there(lab, peers):
     network = make_network(lab, peers)
@@ -169,6 +201,31 @@ def test_babel_on_the_lan_joins_a_router_there(lab, peers):
     eventually(lambda: paris.prefix in {route.prefix for route in desk.routes()},
                "the LAN's router learns the data centre")
     gateway.stop()
+
+
+@pytest.mark.parametrize("peers", ONE_HUB)
+def test_routes_return_with_an_interface_that_was_away(lab, peers):
+    """Down and up at once: Babel notices nothing, but the kernel has dropped the routes."""
+    network = make_network(lab, peers)
+    branch = network.branches["lyon"]
+    _lan_daemon(branch, peers)
+    gateway = network.gateway("lyon")
+    gateway.config["lans"][0]["babel"] = True
+    gateway.start().wait_up()
+    wanted = {"172.20.0.0/16": branch.link.device(branch.gateway),
+              network.centres["paris"].prefix: "tun-paris"}
+    wait_routes(branch.gateway, wanted)
+    for device in wanted.values():
+        branch.gateway.ip("link", "set", device, "down")
+        branch.gateway.ip("link", "set", device, "up")
+    wait_routes(branch.gateway, wanted, timeout=3.0)
+    # Away for longer, as a USB adapter that is plugged in again.
+    lan = wanted["172.20.0.0/16"]
+    for name, device in ((lan, "away"), ("away", lan)):
+        branch.gateway.ip("link", "set", name, "down")
+        branch.gateway.ip("link", "set", name, "name", device, "up")
+        wait_routes(branch.gateway, {"172.20.0.0/16": lan if device == lan else "unreachable"})
+    assert gateway.process.stop() == 0
 
 
 def _lan_daemon(branch, daemon: str):

@@ -295,6 +295,19 @@ def test_routes_that_cover_a_tunnels_remote_are_refused():
     assert policy.refusal(key("198.51.101.0/24"), "a", PEER) is None
 
 
+def test_what_lies_within_our_own_prefixes_is_refused_but_from_behind_them():
+    policy = Policy(own=[(key("10.1.0.0/16"), "lan"), (key("10.100.0.1/32"), None)])
+    cases = (
+        ("10.1.0.0/16", "tun", "own_prefix"),
+        ("10.1.2.0/24", "tun", "own_prefix"),
+        ("10.1.2.0/24", "lan", None),
+        ("10.0.0.0/8", "tun", None),
+        ("10.100.0.1/32", "lan", "own_prefix"),
+    )
+    for text, interface, reason in cases:
+        assert policy.refusal(key(text), interface, bytes(16)) == reason, (text, interface)
+
+
 def test_announce_rules():
     policy = Policy(announce=[rule("10.0.0.0/8", interface="a"), rule("fd00::/8")])
     cases = (

@@ -125,6 +125,8 @@ _MISTAKES = (
     (_with('"routing": {"protocol": "ospf"}'), "gateway.json: routing.protocol: unknown value"),
     (_with('"routing": {"protocol": "babel", "hello_ms": 10}'),
      "gateway.json: routing.hello_ms: must be from 20"),
+    (_with('"routing": {"protocol": "babel", "hello_ms": 163840}'),
+     "gateway.json: routing.hello_ms: must be from 20 to 163830"),
     (_with('"routing": {"protocol": "babel", "hello_ms": true}'),
      "gateway.json: routing.hello_ms: must be a whole number"),
     (_with('"routing": {"protocol": "babel", "rtt": 1}'),

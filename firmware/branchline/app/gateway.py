@@ -113,8 +113,10 @@ class Gateway:
     def run(self):
         """Runs until SIGHUP, SIGINT or SIGTERM, or until no tunnel will be tried again.
 
-        Returns True in the first case. Everything is taken away in any case.
+        Returns True in the first case. Everything is taken away in any case. Raises OSError
+        where another gateway runs.
         """
+        claim = self._system.claim()
         self._warn()
         signals = Signals()
         self._system.poller.register(signals, lambda readable, writable: self._signal(signals))
@@ -134,6 +136,7 @@ class Gateway:
                 manager.stop(ticks())
                 self._system.poller.unregister(signals)
                 signals.close()
+                claim.close()
         return self._stopping
 
     def _sweep(self):

@@ -8,7 +8,8 @@ from branchline.babel.agent import Agent
 from branchline.babel.filters import Policy, Rule
 from branchline.babel.interface import Interface
 from branchline.babel.mac import Key, Keyring
-from branchline.babel.prefix import prefix_text
+from branchline.babel.prefix import address as prefix_address
+from branchline.babel.prefix import prefix_key, prefix_text
 from branchline.babel.tlv import INFINITY
 from branchline.wire.ip import format_address, format_prefix
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
@@ -33,12 +34,17 @@ class Routing:
         self._servers = servers
         self._kernel = system.kernel_routes
         self._sockets = {}
+        self._watch = None
+        self._were_down = set()
         self._lans = [lan for lan in config.lans if lan.babel]
         self._keyring = Keyring([Key(*key) for key in routing.keys]) if routing.keys else None
         self._check_due = None
         self._more = False
         self._buf = bytearray(_BUFFER)
-        self._policy = Policy([Rule(*rule) for rule in routing.accept])
+        own = [(prefix_key(lan.prefix, lan.plen), lan.interface) for lan in config.lans]
+        if config.address:
+            own.append((prefix_key(config.address, len(config.address) * 8), None))
+        self._policy = Policy([Rule(*rule) for rule in routing.accept], own=own)
         self._router_id = _router_id(config)
         self.agent = Agent(
             self._router_id,
@@ -46,8 +52,10 @@ class Routing:
             lambda text: self._log("info", "agent", text),
             self._policy,
             routing.stub,
-            # Rises with every restart, so that neighbours find what we announce feasible.
-            system.unix_time() >> 8 & 0xFFFF,
+            # Most likely above that of the run before, so that neighbours find what we announce
+            # feasible at once: it rises faster than requests raise it, and is no more than half
+            # of its circle ahead after a year. Else it takes requests, or 3 minutes at worst.
+            system.unix_time() >> 10 & 0xFFFF,
             max_neighbours=routing.max_neighbours,
             max_prefixes=routing.max_routes,
             max_routes=4 * routing.max_routes,
@@ -60,6 +68,8 @@ class Routing:
             self._kernel.hold_address(self._config.address)
         for prefix, plen in self._own_prefixes():
             self.agent.announce(prefix, plen, now)
+        self._watch = self._system.watch_links()
+        self._system.poller.register(self._watch, self._links_changed)
         self._check_due = now
         self._log("info", "start", "router-id " + self._router_id.hex())
 
@@ -122,8 +132,32 @@ class Routing:
             self.agent.remove_interface(device, now)
             self._drain()
 
+    def _links_changed(self, readable, writable):
+        """The kernel has dropped the routes by a link that was down, which Babel may not even
+        have noticed."""
+        change = self._watch.read()
+        while change:
+            index, is_up = change
+            for device, socket in self._sockets.items():
+                if socket.index == index:
+                    if not is_up:
+                        self._were_down.add(device)
+                    elif device in self._were_down:
+                        self._were_down.remove(device)
+                        self._install_again(device)
+            change = self._watch.read()
+
+    def _install_again(self, device):
+        for key, next_hop, port, metric, _, _, selected in self.agent.routes():
+            if selected and port == device and metric < INFINITY:
+                try:
+                    self._kernel.install(prefix_address(key), key[1], next_hop, device)
+                except OSError as error:
+                    self._log("warning", "kernel", str(error.args[-1]))
+
     def _close(self, device):
         socket = self._sockets.pop(device)
+        self._were_down.discard(device)
         for half in socket.halves:
             self._system.poller.unregister(half)
         socket.close()
@@ -168,10 +202,20 @@ class Routing:
         if self._keyring:
             self._keyring.set_clock(self._system.unix_time())
         self._policy.protected = self._servers()
-        for lan in list(self._lans):
-            found = self._system.link_addresses(lan.interface, lan.prefix)
-            if found and self._open(lan.interface, found[0], found[1], _BUFFER, True, now):
-                self._lans.remove(lan)
+        for lan in self._lans:
+            self._check_lan(lan, now)
+
+    def _check_lan(self, lan, now):
+        device = lan.interface
+        socket = self._sockets.get(device)
+        if socket and socket.index != self._system.link_index(device):
+            # The device is gone, or another one has its name.
+            self.tunnel_down(device, now)
+            socket = None
+        if not socket:
+            found = self._system.link_addresses(device, lan.prefix)
+            if found:
+                self._open(device, found[0], found[1], _BUFFER, True, now)
 
     def _drain(self):
         """Sends packets and carries out events, a bounded number; whether there may be more."""
@@ -245,6 +289,9 @@ class Routing:
         self._system.poller.wait(0)
         for device in list(self._sockets):
             self._close(device)
+        if self._watch:
+            self._system.poller.unregister(self._watch)
+            self._watch.close()
         for text in self._kernel.undo():
             self._log("warning", "kernel", text)
 

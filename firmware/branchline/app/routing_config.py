@@ -11,7 +11,8 @@ from branchline.wire.calendar import parse_time
 _MAX_ITEMS = const(64)
 _MAX_KEYS = const(8)
 _MIN_HELLO_MS = const(20)
-_MAX_HELLO_MS = const(655350)  # RFC 8966 4.6.5: 16 bits of centiseconds
+# RFC 8966 4.6.9: 16 bits of centiseconds, here for the update interval of four Hellos.
+_MAX_HELLO_MS = const(163830)
 _MIN_SECRET = const(16)
 _MAX_SECRET = const(64)
 _KEYS = (

@@ -21,6 +21,7 @@ namespace. SIGHUP, SIGINT or SIGTERM stops it: servers are told, devices and rou
 Exit codes: 0 stopped by a signal, 1 the gateway could not run, 2 a mistake in the configuration.
 """
 
+_OTHERS = 0o077
 _SMALL_HEAP = 1 << 20
 _COLLECT_EVERY = 8192
 
@@ -31,12 +32,13 @@ def main(arguments):
         sys.stdout.write(_USAGE)
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
     _spare_heap()
+    folder = arguments[0].rstrip("/") or "/"
     try:
-        config, profiles = _load(arguments[0].rstrip("/") or "/")
+        config, profiles = _load(folder)
     except ConfigError as error:
         sys.stderr.write("error: " + str(error) + "\n")
         return 2
-    return _run(config, profiles)
+    return _run(folder, config, profiles)
 
 
 def _spare_heap():
@@ -85,9 +87,12 @@ def _beside(path, read_file):
     return lambda name: read_file(name if name.startswith("/") else folder + name)
 
 
-def _run(config, profiles):
+def _run(folder, config, profiles):
     log = Log(config.log_level)
     log("info", "gateway", "start", config.name + " branchline " + __version__)
+    if config.routing and config.routing.keys and os.stat(folder + "/gateway.json")[0] & _OTHERS:
+        text = "others may read gateway.json, which holds keys: chmod 600 gateway.json"
+        log("warning", "gateway", "secrets", text)
     for tunnel in config.tunnels:
         for directive, line, reason in profiles[tunnel.name].ignored:
             log("info", tunnel.name, "ignored", "line %d: %s: %s" % (line, directive, reason))

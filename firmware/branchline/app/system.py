@@ -51,6 +51,12 @@ class System:
             self._kernel = Netlink()
         return self._kernel
 
+    def claim(self):
+        """A Claim of this network namespace, to be kept; OSError if another gateway has it."""
+        from branchline.hal.linux.claim import Claim
+
+        return Claim()
+
     @property
     def kernel_routes(self):
         """A KernelRoutes for whoever keeps the kernel's routing table."""
@@ -92,6 +98,19 @@ class System:
         from branchline.hal.linux.babel_socket import BabelSocket
 
         return BabelSocket(device, link_local)
+
+    def watch_links(self):
+        """A LinkWatch."""
+        from branchline.hal.linux.link_watch import LinkWatch
+
+        return LinkWatch()
+
+    def link_index(self, device):
+        """The interface index of a device, or None if there is none of that name."""
+        try:
+            return self._netlink.index(device)
+        except OSError:
+            return None
 
     def link_addresses(self, device, prefix):
         """(link-local address 16 octets, own IPv4 address towards prefix or None) of a device,

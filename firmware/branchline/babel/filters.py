@@ -55,19 +55,25 @@ class Policy:
     """Rules for what is accepted and announced: the first that matches decides.
 
     An empty list allows all but the default route, which takes a rule of its own; a list that
-    is not empty refuses what no rule matches. `protected` are the addresses (octets) of the
-    tunnels' remotes: a route that covers one would lead a tunnel into itself.
+    is not empty refuses what no rule matches. Whatever the rules say: `protected` are the
+    addresses (octets) of the tunnels' remotes, as a route that covers one would lead a tunnel
+    into itself; `own` are pairs (key, interface) of our prefixes, within which nothing is
+    learned but on the interface, if any, that leads there.
     """
 
-    def __init__(self, accept=(), announce=()):
+    def __init__(self, accept=(), announce=(), own=()):
         self.accept = list(accept)
         self.announce = list(announce)
+        self.own = list(own)
         self.protected = []
 
     def refusal(self, key, interface, neighbour):
         """The name of the reason for not learning a route, or None."""
         if is_martian(key):
             return "martian"
+        for own, leads_there in self.own:
+            if leads_there != interface and covers(own, key):
+                return "own_prefix"
         rule = _first(self.accept, key, interface, neighbour)
         if key[1] == 0 and (rule is None or rule.key[1] != 0):
             return "default_route"

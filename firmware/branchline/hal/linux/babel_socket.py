@@ -72,8 +72,9 @@ class _Half(Socket):
 class BabelSocket:
     """Sends and receives Babel packets on one device with a link-local address (16 octets).
 
-    `halves` are two objects with `fileno()` for a poller; each is read by `receive(half, view)`.
-    Raises OSError where the device or the address is missing.
+    `halves` are two objects with `fileno()` for a poller; each is read by `receive(half, view)`;
+    `index` is the device's interface index. Raises OSError where the device or the address is
+    missing.
     """
 
     def __init__(self, device, link_local):
@@ -84,6 +85,7 @@ class BabelSocket:
             unicast.close()
             raise
         self.halves = (unicast, group)
+        self.index = struct.unpack("@I", unicast.scope())[0]
         try:
             group.set_option6(_IPV6_JOIN_GROUP, _GROUP + group.scope())
             unicast.set_option6(_IPV6_MULTICAST_LOOP, 0)

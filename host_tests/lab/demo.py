@@ -80,7 +80,8 @@ def demonstrate(lab: Lab, daemon: Daemon, steps: Steps) -> None:
         for centre in network.centres.values():
             centre.serve()
         results.append(network.centres[_FAR].babel.version())
-    gateways = [network.gateway(name) for name in network.branches]
+    # The hubs have a link with each other: branches need not relay between them.
+    gateways = [network.gateway(name, routing={"stub": True}) for name in network.branches]
     with steps.step("start the gateways of lyon and nice, on MicroPython"):
         for gateway in gateways:
             gateway.start()
@@ -90,6 +91,8 @@ def demonstrate(lab: Lab, daemon: Daemon, steps: Steps) -> None:
         _wait_centres(network)
         _wait_path(network, _NEAR if daemon is Daemon.babeld else None)
         results.append(f"LAN to LAN after {time.monotonic() - gateways[0].process.started:.2f} s")
+    with steps.step("wait until the hubs route each other's network"):
+        _wait_hubs(network)
     lyon, nice = network.branches.values()
     for centre in network.centres.values():
         with steps.step(f"ping {centre.name} from the LAN host in lyon") as results:
@@ -136,6 +139,17 @@ def _cut(network: Network, hub: str, steps: Steps) -> None:
         results.append(" > ".join(_way(network)))
     with steps.step(f"fetch a page from {other}") as results:
         _fetch(lyon, network.centres[other], results)
+
+
+def _wait_hubs(network: Network) -> None:
+    """Wait until each hub has a route to the other's network, by their own link."""
+    deadline = time.monotonic() + _TIMEOUT
+    near, far = network.centres[_NEAR], network.centres[_FAR]
+    for hub, prefix in ((near, far.prefix), (far, near.prefix)):
+        while prefix not in {route.prefix for route in hub.babel.routes() if route.selected}:
+            if time.monotonic() > deadline:
+                raise LabError(f"after {_TIMEOUT:g} s {hub.name} has no route to {prefix}")
+            time.sleep(_POLL)
 
 
 def _wait_centres(network: Network) -> None:

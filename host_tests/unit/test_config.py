@@ -146,6 +146,16 @@ def test_mistakes_name_place_reason_and_hint():
         assert error.startswith(words), (text, error)
 
 
+def test_a_keys_times_are_two_and_in_order():
+    early, late = '"2026-01-31T00:00:00Z"', '"2027-01-31T00:00:00Z"'
+    cases = ((late + "," + early, "ends before it begins"), (late, "must hold two times"))
+    for times, words in cases:
+        key = '{"id": "k", "algorithm": "hmac-sha256", "secret": "%s", "send": [%s]}'
+        text = _with('"routing": {"protocol": "babel", "keys": [' + key % (_SECRET, times) + "]}")
+        error = str(raises(ConfigError, _load, text))
+        assert error.startswith("gateway.json: routing.keys[0].send: " + words), error
+
+
 def test_bad_secrets_are_told_without_the_secret():
     for secret, words in (("5ec7", "less than 16"), ("xyz5ec7" * 5, "not hexadecimal")):
         key = '{"id": "k", "algorithm": "hmac-sha256", "secret": "%s"}' % secret

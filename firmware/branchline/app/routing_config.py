@@ -82,4 +82,6 @@ def _times(item, key):
     ]
     if len(times) != 2:
         fail(item.at(key), "must hold two times, from and until", "null leaves one open")
+    if None not in times and times[0] >= times[1]:
+        fail(item.at(key), "ends before it begins", "the first time is from, the second until")
     return tuple(times)

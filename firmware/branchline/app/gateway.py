@@ -123,10 +123,11 @@ class Gateway:
         ticks = self._system.ticks
         manager = self._manager
         try:
+            manager.start(ticks())
+            # The first packets are under way: time for what the tunnels do not wait for.
             self._sweep()
             if self._routing:
                 self._routing.start(ticks())
-            manager.start(ticks())
             self._loop()
         finally:
             try:

@@ -117,6 +117,7 @@ class System:
         self.transports = []
         self.server = None
         self.refused = False
+        self.no_tun = False
 
     def ticks(self):
         return self.now
@@ -142,6 +143,8 @@ class System:
         return self.transports[-1]
 
     def open_tun(self, name, tap):
+        if self.no_tun:
+            raise OSError(1, "make the device tun%d: needs root or CAP_NET_ADMIN")
         self.devices.append(Device(name.replace("%d", "0")))
         return self.devices[-1]
 
@@ -254,6 +257,15 @@ def test_what_the_system_refuses_is_tried_again():
     rig.system.refused = False
     rig.run(20_000)
     assert rig.engine.state == UP
+
+
+def test_a_device_that_is_forbidden_is_final():
+    rig = Rig(names={})
+    rig.system.names["hub"] = [_ADDRESS]
+    rig.system.no_tun = True
+    rig.run(20_000)
+    assert rig.engine.state == STOPPED and rig.manager.finished() and rig.system.settled()
+    assert "needs root" in rig.logged("finished")[0]
 
 
 def test_ends_that_are_final():

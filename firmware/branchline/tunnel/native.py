@@ -31,6 +31,8 @@ _SLACK = const(128)
 _RESOLVE_MS = const(5000)
 # Packets that the kernel may hold for a device while a batch is sealed.
 _TXQUEUELEN = const(1000)
+# EPERM, ENOENT, EACCES: without root or /dev/net/tun another try changes nothing.
+_FORBIDDEN = (1, 2, 13)
 
 
 class NativeEngine:
@@ -267,7 +269,10 @@ class NativeEngine:
                 device.close()
                 raise
         except OSError as error:
-            self._retry("device", str(error.args[-1]), now)
+            if error.args[0] in _FORBIDDEN:
+                self._finish("device", str(error.args[-1]))
+            else:
+                self._retry("device", str(error.args[-1]), now)
             return
         self._plan = plan
         self._pump.attach(device, self._clamp(profile), self._recursion_check(profile))

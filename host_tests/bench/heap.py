@@ -10,8 +10,6 @@ TUNNELS = (1, 2)
 _LOW, _HIGH = 32, 1024  # KB: too little, and more than enough
 _STEP = 2
 _TIMEOUT = 5.0
-# What MicroPython's heap holds is mostly pointers: a 32-bit board needs this share of it.
-_SHARE_OF_32_BITS = 4 / struct.calcsize("P")
 
 
 def measure(note) -> list[dict]:
@@ -28,7 +26,7 @@ def measure(note) -> list[dict]:
             addresses = [server.address for server in servers]
             least = _least(functools.partial(_works, note, branch, profiles, addresses))
         rows.append({"tunnels": tunnels, "pings": PINGS, "least_kb": least,
-                     "least_kb_32_bit": least * _SHARE_OF_32_BITS})
+                     "bits": 8 * struct.calcsize("P")})
     return rows
 
 

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 _THROUGHPUT = ("client", "", "Mbit/s", "ratio", "CPU µs/packet", "ratio", "resent")
-_HEAP = ("tunnels", "here", "as many objects on a 32-bit board")
+_HEAP = ("tunnels", "least heap", "pointers")
 _STARTS = ("client", "median ms", "ratio", "least", "most")
 
 
@@ -33,7 +33,7 @@ def show(console: Console, result: dict) -> None:
         table = _table("Least heap of the compiled gateway, connected and carrying pings", _HEAP)
         for row in result["heap"]:
             table.add_row(str(row["tunnels"]), f"{row['least_kb']} KB",
-                          f"{row['least_kb_32_bit']:.0f} KB")
+                          f"{row['bits']} bits")
         console.print(table)
     environment = result["environment"]
     before, after = environment["load_average_before"][0], environment["load_average_after"][0]

@@ -47,8 +47,8 @@ def test_full_tables_keep_what_they_hold_and_count_the_rest(lab):
 
 
 @pytest.mark.parametrize("copies, heap", [
-    # 200 routes with all the code in a heap as of 96 KB on a 32-bit board: `w` sizes it by this
-    # machine's words.
+    # 200 routes with all the code in the heap; `w` sizes it by this machine's words, so that it is
+    # one of 192 KB where pointers have 64 bits.
     (1, "96wk"),
     # 800 routes, where the code lies in flash.
     (babel_heap.NEIGHBOURS, "1M"),

@@ -1,7 +1,7 @@
 """How little memory the compiled gateway needs.
 
-`w` has MicroPython size the heap by the words of this machine, so that 96wk holds as many objects
-here as 96 KB do on a 32-bit board. As on a board, the code itself lies outside the heap.
+`w` has MicroPython size the heap by the words of this machine: 96wk are 192 KB where pointers have
+64 bits. As on a board, the code itself lies outside the heap.
 """
 
 import pytest
@@ -12,7 +12,7 @@ _PINGS = 1000
 
 
 @pytest.mark.parametrize("wrap", ["none", "tls-auth", "tls-crypt", "tls-crypt-v2"])
-def test_a_tunnel_carries_pings_in_96_kilobytes(pair, wrap):
+def test_a_tunnel_carries_pings_in_a_heap_of_96wk(pair, wrap):
     server = pair.server(wrap=wrap)
     gateway = Gateway(pair.branch, {"hub": pair.profile(server)}, heap="96wk", compiled=True)
     gateway.start().wait_up()
@@ -29,7 +29,7 @@ def test_a_small_heap_has_room_for_new_keys(pair):
     gateway.stop()
 
 
-def test_two_tunnels_carry_pings_in_128_kilobytes(pair):
+def test_two_tunnels_carry_pings_in_a_heap_of_128wk(pair):
     servers = [
         pair.server(name=f"server{i}", port=1194 + i, network=f"10.{8 + i}.0.0/24",
                     wrap="tls-crypt")

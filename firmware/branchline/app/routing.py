@@ -11,7 +11,7 @@ from branchline.babel.mac import Key, Keyring
 from branchline.babel.prefix import address as prefix_address
 from branchline.babel.prefix import prefix_key, prefix_text
 from branchline.babel.tlv import INFINITY
-from branchline.wire.ip import format_address, format_prefix
+from branchline.wire.ip import format_address, format_prefix, is_link_local
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 # Packets read from one socket before others have their turn.
@@ -85,7 +85,7 @@ class Routing:
 
     def tunnel_up(self, device, addresses, mtu, now):
         """A tunnel came up: speak over its device. addresses: (octets, plen, peer) it has."""
-        local = [octets for octets, _, _ in addresses if len(octets) == 16 and _is_local(octets)]
+        local = [octets for octets, _, _ in addresses if is_link_local(octets)]
         ipv4 = [octets for octets, _, _ in addresses if len(octets) == 4]
         if not local:
             local = [_LINK_LOCAL + self._router_id]
@@ -331,10 +331,6 @@ class Routing:
 
     def _log(self, level, event, text):
         self._system.log(level, "babel", event, text)
-
-
-def _is_local(address):
-    return address[0] == 0xFE and address[1] & 0xC0 == 0x80
 
 
 def _router_id(config):

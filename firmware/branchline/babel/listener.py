@@ -12,6 +12,7 @@ from branchline.babel.mac import (
 from branchline.babel.neighbour import Neighbour
 from branchline.babel.packet import ack, retraction, route_request
 from branchline.babel.tlv import INFINITY, Parser, body_end
+from branchline.wire.ip import is_link_local
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 # A changed link cost is acted on with others that change about then; a lost link at once.
@@ -74,7 +75,7 @@ class Listener:
             counters.bump("no_interface")
             return
         # 4: the source must be link-local.
-        if source[0] != 0xFE or source[1] & 0xC0 != 0x80:
+        if not is_link_local(source):
             counters.bump("not_link_local")
             return
         if source == interface.link_local:

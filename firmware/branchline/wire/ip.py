@@ -138,3 +138,8 @@ def netmask_length(octets):
     if value != (0xFFFFFFFF << (32 - plen)) & 0xFFFFFFFF:
         raise ValueError("not a netmask")
     return plen
+
+
+def is_link_local(octets):
+    """Whether an address is of IPv6 and lies in fe80::/10."""
+    return len(octets) == 16 and octets[0] == 0xFE and octets[1] & 0xC0 == 0x80

@@ -1,7 +1,11 @@
-"""What the stock Babel daemons of the lab have in common: keys, and what they know."""
+"""What the stock Babel daemons of the lab have in common: keys, what they know, how they end."""
 
 import dataclasses
 import secrets
+
+from host_tests.lab.errors import LabError
+from host_tests.lab.netns import Host
+from host_tests.lab.process import Process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,3 +53,23 @@ class Route:
 
 INFINITY = 0xFFFF  # RFC 8966 2.2
 HELLO_MS = 200  # of daemons and gateways in tests: what takes three Hellos takes 0.6 s
+
+
+class Daemon:
+    """A stock Babel daemon on a host; `start` of a subclass sets `process`."""
+
+    host: Host
+    process: Process | None = None
+
+    def stop(self) -> None:
+        """SIGTERM: it retracts what it has announced and removes its routes."""
+        if code := self.process.stop():
+            raise LabError(f"{self.process.name} ended with {code}:\n{self.process.tail()}")
+
+    def kill(self) -> None:
+        """SIGKILL: its neighbours are told nothing and its routes stay."""
+        self.process.kill()
+
+    def log(self) -> str:
+        """What the present process has logged."""
+        return self.process.log()

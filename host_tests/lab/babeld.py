@@ -2,18 +2,16 @@
 
 import socket
 
-from host_tests.lab.babel import HELLO_MS, INFINITY, MacKey, Neighbour, Route
-from host_tests.lab.errors import LabError
+from host_tests.lab.babel import HELLO_MS, INFINITY, Daemon, MacKey, Neighbour, Route
 from host_tests.lab.netns import Host
 from host_tests.lab.pki import Pki
-from host_tests.lab.process import Process
 
 _TIMEOUT = 5.0
 _HALF_LIFE = 1  # s
 _UPDATE_HELLOS = 4  # a full update with every fourth Hello, as is babeld's default
 
 
-class Babeld:
+class Babeld(Daemon):
     """babeld announcing the host's routes of protocol `static` and the prefixes of `announce`.
 
         babeld = Babeld(hub, {"server": "tunnel", "dublin": "wired"}, number=1).start()
@@ -32,7 +30,6 @@ class Babeld:
         self.keys = keys
         self.hello_ms = hello_ms
         self.lines = lines
-        self.process: Process | None = None
         self._directory = host.directory / "babeld"
         self._control = self._directory / "control"
 
@@ -46,15 +43,6 @@ class Babeld:
         )
         self.process.wait_for("My id")
         return self
-
-    def stop(self) -> None:
-        """SIGTERM: it retracts what it has announced and removes its routes."""
-        if code := self.process.stop():
-            raise LabError(f"babeld on {self.host.name} ended with {code}:\n{self.process.tail()}")
-
-    def kill(self) -> None:
-        """SIGKILL: its neighbours are told nothing and its routes stay."""
-        self.process.kill()
 
     def neighbours(self) -> list[Neighbour]:
         """The neighbours it knows now, usable or not."""
@@ -76,10 +64,6 @@ class Babeld:
         """Such as "babeld 1.12.1"."""
         return next(line.removeprefix("version ").replace("-", " ", 1)
                     for line in self._ask("dump") if line.startswith("version "))
-
-    def log(self) -> str:
-        """What the present process has logged."""
-        return self.process.log()
 
     def _config(self) -> list[str]:
         key = f" key {self.keys[0].name}" if self.keys else ""

@@ -1,10 +1,9 @@
 """Stock BIRD on a host of the lab, as a Babel daemon, asked through its client `birdc`."""
 
-from host_tests.lab.babel import HELLO_MS, INFINITY, MacKey, Neighbour, Route
+from host_tests.lab.babel import HELLO_MS, INFINITY, Daemon, MacKey, Neighbour, Route
 from host_tests.lab.errors import LabError
 from host_tests.lab.netns import Host
 from host_tests.lab.pki import Pki
-from host_tests.lab.process import Process
 
 _UPDATE_HELLOS = 4
 # 4 is the kernel's number of protocol `static`. What is announced goes before what is learned.
@@ -36,7 +35,7 @@ protocol babel babel1 {{
 """
 
 
-class Bird:
+class Bird(Daemon):
     """BIRD announcing the host's routes of protocol `static` and the prefixes of `announce`.
 
     Made and used as lab.babeld.Babeld is; BIRD 2.0 has no delay-based metric.
@@ -53,7 +52,6 @@ class Bird:
         self.announce = announce
         self.keys = keys
         self.hello_ms = hello_ms
-        self.process: Process | None = None
         self._directory = host.directory / "bird"
         self._control = self._directory / "control"
 
@@ -66,15 +64,6 @@ class Bird:
         )
         self.process.wait_for("Started")
         return self
-
-    def stop(self) -> None:
-        """SIGTERM: it retracts what it has announced and removes its routes."""
-        if code := self.process.stop():
-            raise LabError(f"bird on {self.host.name} ended with {code}:\n{self.process.tail()}")
-
-    def kill(self) -> None:
-        """SIGKILL: its neighbours are told nothing and its routes stay."""
-        self.process.kill()
 
     def neighbours(self) -> list[Neighbour]:
         """The neighbours it knows now, usable or not."""
@@ -91,10 +80,6 @@ class Bird:
     def version(self) -> str:
         """Such as "BIRD 2.0.12"."""
         return self._ask("show status").splitlines()[0].removesuffix(" ready.")
-
-    def log(self) -> str:
-        """What the present process has logged."""
-        return self.process.log()
 
     def _config(self) -> str:
         hello = self.hello_ms

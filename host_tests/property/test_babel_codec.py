@@ -3,11 +3,11 @@
 import hashlib
 import hmac
 
-from babel_pair import GROUP, Bench, Peer
 from hypothesis import given
 from hypothesis import strategies as st
 from test_babel_codec import HOP4, SOURCE, parsed
 
+from babel_pair import GROUP, Bench, Peer
 from branchline.babel import mac, tlv
 from branchline.babel.packet import Packet
 from branchline.babel.prefix import prefix_key

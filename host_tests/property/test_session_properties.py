@@ -2,12 +2,12 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openvpn_link import PUSH, STATIC_KEY, Faults, Link
 
 from branchline.openvpn import opcodes
 from branchline.openvpn import session as ovpn
 from branchline.openvpn.reliable import Reliable
 from branchline.wire.ticks import PERIOD
+from openvpn_link import PUSH, STATIC_KEY, Faults, Link
 
 _WRAPS = (
     {},

@@ -6,8 +6,6 @@ that a run is the same every time and on every interpreter.
 
 import sys
 
-from openvpn_server import Server, pem, server_wrap
-
 from branchline.crypto.aead import Providers
 from branchline.crypto.pure import Pure
 from branchline.crypto.x509 import hostname
@@ -16,6 +14,7 @@ from branchline.openvpn.options import TunnelOptions
 from branchline.openvpn.profile import Profile
 from branchline.wire.slot import HEADROOM, Slot
 from branchline.wire.ticks import ticks_add, ticks_diff
+from openvpn_server import Server, pem, server_wrap
 
 if sys.implementation.name == "micropython":
     from branchline.hal.linux import mbedtls

@@ -13,8 +13,8 @@ from branchline.wire.counters import Counters
 from branchline.wire.errors import ProtocolError
 from branchline.wire.slot import HEADROOM, Slot
 from branchline.wire.ticks import earliest
+from tls_support import PKI, MemoryStream, pem
 
-_PKI = __file__.rsplit("/", 1)[0] + "/../../build/testpki/"
 _SEGMENT = 1000
 _CAPACITY = 2000
 _KEY_HEADER = b"\0\0\0\0\2"
@@ -23,34 +23,8 @@ _RESETS = (opcodes.HARD_RESET_CLIENT_V2, opcodes.HARD_RESET_CLIENT_V3)
 _WITH_WKC = (opcodes.HARD_RESET_CLIENT_V3, opcodes.CONTROL_WKC_V1)
 
 
-def pem(name):
-    """The octets of a file that make_pki.py made."""
-    with open(_PKI + name, "rb") as file:
-        return file.read()
-
-
 if sys.implementation.name == "micropython":
-    import io
-
     import tls
-
-    class _Stream(io.IOBase):
-        def __init__(self):
-            self.input = b""
-            self.output = b""
-
-        def readinto(self, buf):
-            n = min(len(buf), len(self.input))
-            buf[:n] = self.input[:n]
-            self.input = self.input[n:]
-            return n or None
-
-        def write(self, data):
-            self.output += data
-            return len(data)
-
-        def ioctl(self, request, argument):
-            return 0
 
     class TlsServer:
         """The server's end of one TLS connection, by mbedtls."""
@@ -58,7 +32,7 @@ if sys.implementation.name == "micropython":
         def __init__(self, name="server"):
             self._context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(pem(name + ".crt"), pem(name + ".key"))
-            self._stream = _Stream()
+            self._stream = MemoryStream()
             self._ssl = self._context.wrap_socket(
                 self._stream, server_side=True, do_handshake_on_connect=False
             )
@@ -85,7 +59,7 @@ else:
 
         def __init__(self, name="server"):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(_PKI + name + ".crt", _PKI + name + ".key")
+            context.load_cert_chain(PKI + name + ".crt", PKI + name + ".key")
             self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
             self._ssl = context.wrap_bio(self._in, self._out, server_side=True)
 

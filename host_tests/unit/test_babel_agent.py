@@ -1,7 +1,6 @@
 """What the Babel agent says and tells its owner, rule by rule (RFC 8966)."""
 
 from babel_pair import GROUP, OURS, ROUTER_ID, START, Bench, Peer, key
-
 from branchline.babel.agent import Agent
 from branchline.babel.filters import Policy, Rule
 from branchline.babel.interface import Interface

@@ -1,5 +1,6 @@
 """Babel's packets: every TLV there and back, cut short at every octet, and odd ones."""
 
+from babel_pair import Sink, key
 from branchline.babel import packet, tlv
 from branchline.babel.prefix import address, covers, prefix_key, prefix_text
 from branchline.wire.counters import Counters
@@ -10,35 +11,6 @@ from support import raises, unhex
 SOURCE = parse_address("fe80::1")
 HOP4 = bytes((192, 0, 2, 1))
 ROUTER = unhex("0200 0000 0000 0101")
-
-
-def key(text):
-    return prefix_key(*parse_prefix(text))
-
-
-class Sink:
-    """Notes what the parser calls."""
-
-    def __init__(self):
-        self.calls = []
-
-    def ack_request(self, *values):
-        self.calls.append(("ack_request",) + values)
-
-    def hello(self, *values):
-        self.calls.append(("hello",) + values)
-
-    def ihu(self, *values):
-        self.calls.append(("ihu",) + values)
-
-    def update(self, *values):
-        self.calls.append(("update",) + values)
-
-    def route_request(self, *values):
-        self.calls.append(("route_request",) + values)
-
-    def seqno_request(self, *values):
-        self.calls.append(("seqno_request",) + values)
 
 
 def parsed(body):

@@ -1,7 +1,6 @@
 """MAC authentication (RFC 8967): captured packets, challenges, replays, restarts, rotation."""
 
 from babel_pair import GROUP, START, Random, key
-
 from branchline.babel.agent import Agent
 from branchline.babel.interface import Interface
 from branchline.babel.mac import (

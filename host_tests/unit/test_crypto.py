@@ -2,12 +2,11 @@
 
 import hashlib
 
-from crypto_vectors import AEAD, CTR, HMAC, PRF, octets
-
 from branchline.crypto import aes_ctr, hmac
 from branchline.crypto.gcm import Gcm
 from branchline.crypto.prf import prf
 from branchline.wire.errors import StateError, Unsupported
+from crypto_vectors import AEAD, CTR, HMAC, PRF, octets
 from support import MACHINE_CODE, heap_lock, heap_unlock, raises
 
 

@@ -1,11 +1,10 @@
 """Key method 2, peer info, and which data cipher both sides use."""
 
-from openvpn_link import make_profile, make_provider
-
 from branchline.openvpn.key_method import build_client, parse_server
 from branchline.openvpn.ncp import agreed_cipher, printable, usable_ciphers
 from branchline.openvpn.peer_info import options_string, peer_info
 from branchline.wire.errors import ConfigError, ProtocolError, Unsupported
+from openvpn_link import make_profile, make_provider
 from support import raises
 
 _RANDOM = bytes(range(64))

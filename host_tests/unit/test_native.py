@@ -1,7 +1,5 @@
 """The native engine and the manager, over a system that is faked here, against a server."""
 
-from openvpn_link import PUSH, UNIX_TIME, Link, make_provider
-from openvpn_server import Server, server_wrap
 from test_pump import Poller
 
 from branchline.openvpn.profile import Remote
@@ -17,6 +15,8 @@ from branchline.tunnel.engine import (
 from branchline.tunnel.manager import Manager
 from branchline.tunnel.native import NativeEngine
 from branchline.wire.ip import parse_address
+from openvpn_link import PUSH, UNIX_TIME, Link, make_provider
+from openvpn_server import Server, server_wrap
 
 _ADDRESS = parse_address("192.0.2.1")
 _SILENT = parse_address("192.0.2.9")

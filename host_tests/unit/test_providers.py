@@ -1,13 +1,12 @@
 """Every provider against published vectors, and the choice among several."""
 
-from crypto_vectors import AEAD, CBC, HMAC, octets
-
 from branchline.crypto.aead import DIGEST_SIZES, KEY_SIZES, Providers
 from branchline.crypto.pure import Pure
 from branchline.hal.linux.gnutls import Gnutls
 from branchline.hal.linux.libc import Library
 from branchline.hal.linux.libcrypto import Libcrypto
 from branchline.wire.errors import StateError, Unsupported
+from crypto_vectors import AEAD, CBC, HMAC, octets
 from support import MACHINE_CODE, SMALL_ADDRESSES, heap_lock, heap_unlock, raises
 
 _LIBRARIES = (Gnutls, Libcrypto)

@@ -1,11 +1,10 @@
 """The packet pump between a device and a transport, which are faked here."""
 
-from openvpn_link import CAPACITY, PUSH_GCM, Link
-
 from branchline.openvpn import session as ovpn
 from branchline.openvpn.mss import MssClamp
 from branchline.tunnel.pump import Pump
 from branchline.tunnel.recursion import RecursionCheck
+from openvpn_link import CAPACITY, PUSH_GCM, Link
 from support import MACHINE_CODE, SMALL_ADDRESSES, heap_lock, heap_unlock, raises, unhex
 
 # The pure provider's CBC allocates.

@@ -1,10 +1,9 @@
 """Renegotiation: by either side, by both, under loss, failing; and nothing is lost by it."""
 
-from openvpn_link import PUSH, STATIC_KEY, Faults, Link
-
 from branchline.openvpn import opcodes
 from branchline.openvpn import session as ovpn
 from branchline.wire.ticks import PERIOD
+from openvpn_link import PUSH, STATIC_KEY, Faults, Link
 
 _CRYPT = {"tls_wrap": "crypt", "tls_key": STATIC_KEY}
 

@@ -1,9 +1,8 @@
 """The order of the remotes, and the waits between attempts."""
 
-from openvpn_link import Random
-
 from branchline.openvpn.profile import Profile, Remote
 from branchline.tunnel.remotes import Remotes
+from openvpn_link import Random
 
 _ONE, _TWO, _THREE = b"\1\1\1\1", b"\2\2\2\2", b"\3\3\3\3"
 

@@ -1,13 +1,12 @@
 """The session joined with a server: connecting, control messages, timers, hostile datagrams."""
 
-from openvpn_link import CAPACITY, PUSH, STATIC_KEY, WKC, Faults, Link, Random
-
 from branchline.openvpn import opcodes
 from branchline.openvpn import session as ovpn
 from branchline.openvpn.ping import EXIT_NOTICE, PING
 from branchline.wire.errors import TlsError, Unsupported
 from branchline.wire.slot import HEADROOM
 from branchline.wire.ticks import PERIOD
+from openvpn_link import CAPACITY, PUSH, STATIC_KEY, WKC, Faults, Link, Random
 from support import raises
 
 _WRAPS = (

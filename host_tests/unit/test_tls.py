@@ -12,11 +12,10 @@ from branchline.wire.errors import (
     Unsupported,
 )
 from support import raises
+from tls_support import PKI, MemoryStream, pem
 
 MICROPYTHON = sys.implementation.name == "micropython"
 if MICROPYTHON:
-    import io
-
     import tls
 
     from branchline.hal.linux import mbedtls
@@ -32,13 +31,7 @@ else:
 
     NATIVE = None
 
-_PKI = __file__.rsplit("/", 1)[0] + "/../../build/testpki/"
 _SEGMENT = 700
-
-
-def pem(name):
-    with open(_PKI + name, "rb") as file:
-        return file.read()
 
 
 class Profile:
@@ -57,24 +50,6 @@ class Profile:
 
 if MICROPYTHON:
 
-    class Stream(io.IOBase):
-        def __init__(self):
-            self.input = b""
-            self.output = b""
-
-        def readinto(self, buf):
-            n = min(len(buf), len(self.input))
-            buf[:n] = self.input[:n]
-            self.input = self.input[n:]
-            return n or None
-
-        def write(self, data):
-            self.output += data
-            return len(data)
-
-        def ioctl(self, request, argument):
-            return 0
-
     class Server:
         """A server on mbedtls."""
 
@@ -84,7 +59,7 @@ if MICROPYTHON:
             if verify:
                 context.load_verify_locations(pem(verify))
                 context.verify_mode = tls.CERT_REQUIRED
-            self._stream = Stream()
+            self._stream = MemoryStream()
             # A first connection, only to find the configuration in.
             ssl = self._wrap(context)
             if version == "1.2":
@@ -133,9 +108,9 @@ else:
             with tempfile.NamedTemporaryFile() as file:
                 file.write(pem(name + ".crt") + chain)
                 file.flush()
-                context.load_cert_chain(file.name, _PKI + name + ".key")
+                context.load_cert_chain(file.name, PKI + name + ".key")
             if verify:
-                context.load_verify_locations(_PKI + verify)
+                context.load_verify_locations(PKI + verify)
                 context.verify_mode = ssl.CERT_REQUIRED
             self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
             self._ssl = context.wrap_bio(self._in, self._out, server_side=True)

@@ -1,8 +1,5 @@
 """tls-auth, tls-crypt and tls-crypt-v2, each with a twin in the server's role."""
 
-from openvpn_link import STATIC_KEY, UNIX_TIME, WKC, make_profile, make_provider
-from openvpn_server import server_wrap
-
 from branchline.crypto import hmac
 from branchline.hal.linux.gnutls import Gnutls
 from branchline.hal.linux.libcrypto import Libcrypto
@@ -16,6 +13,8 @@ from branchline.openvpn.tls_wrap import (
     make_wrap,
 )
 from branchline.wire.errors import ProtocolError, Unsupported
+from openvpn_link import STATIC_KEY, UNIX_TIME, WKC, make_profile, make_provider
+from openvpn_server import server_wrap
 from support import raises, unhex
 
 _HEADER = bytes([opcodes.CONTROL_V1 << 3]) + b"12345678"

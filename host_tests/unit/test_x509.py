@@ -8,16 +8,11 @@ from branchline.wire import calendar
 from branchline.wire.cursor import Reader
 from branchline.wire.errors import ProtocolError, TlsError
 from support import raises, unhex
+from tls_support import pem
 
-_PKI = __file__.rsplit("/", 1)[0] + "/../../build/testpki/"
 _SUBJECT = "C=KG, O=Example Ö, CN=hub one, emailAddress=me@example.org"
 _SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 _DAY = 86400
-
-
-def pem(name):
-    with open(_PKI + name, "rb") as file:
-        return file.read()
 
 
 def certificate(name):

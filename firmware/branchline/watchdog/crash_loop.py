@@ -7,9 +7,9 @@ a safe one. In safe mode the same rules hold, so the start after it is a full on
 The clock decides nothing alone. The age of a start is known only where both its time and the
 present are those of a clock that was set, and the start is not in the future; a start of unknown
 age counts as recent. So a clock that stepped back, or a board that begins in 1970 or 2000 each
-time, hides no loop; and fakes none for ever, since running 10 minutes, which is measured by uptime,
-clears the record. A clock that jumps ahead at every start would make all of them seem old: six
-starts are a loop however old they seem. (A power cut looks like a crash.)
+time, hides no loop; and fakes none for ever, since running 10 minutes, which is measured by
+uptime, clears the record. A clock that jumps ahead at every start would make all of them seem old:
+six starts are a loop however old they seem. (A power cut looks like a crash.)
 """
 
 import json
@@ -34,7 +34,7 @@ class CrashLoop:
         self._starts = _parse(data)
 
     def starting(self, now_unix):
-        """Records a start, which always changes the record; returns whether it is to be a safe one.
+        """Records a start, which changes the record; returns whether it is to be a safe one.
 
         To be called before anything that may crash, but after the configuration is known to be
         right: a mistake in that is no crash.

@@ -3,12 +3,12 @@
 On flash it is a file of JSON lines, [unix time, subject, event, reason, count], to which lines are
 added; a file of GENERATION octets becomes the older of two generations (hal.store.Store.append).
 
-Flash wear is bounded by the number of writes, each of which costs LittleFS about one erased block.
-Entries that come within 5 s are one write. Writes have a budget: 12 in a row, then one a minute,
-so 1452 on the worst day. On 256 blocks (1 MiB) with wear levelling that is under 6 erases of each
-block a day; flash that bears 100 000 lasts 48 years of the worst day. A restart, which comes with a
-fresh budget, is what adds to that. A power cut loses what waits: at most the last 5 s, or the last
-minute where the budget is spent.
+Flash wear is bounded by the number of writes, each of which is at most 4 KiB and so costs LittleFS
+one or two erased blocks. Entries that come within 5 s are one write. Writes have a budget: 12 in a
+row, then two a minute, so 2892 on the worst day. On 256 blocks (1 MiB) with wear levelling that is
+at most 23 erases of each block a day; flash that bears 100 000 lasts 12 years of worst days. Only
+restarts, which come with a fresh budget, add to that. A power cut loses what waits: at most the
+last 5 s, or the last 30 s where the budget is spent.
 """
 
 import json
@@ -22,12 +22,12 @@ GENERATION = const(16384)  # octets of a file
 MAX_REASON = const(120)  # characters
 MAX_WORD = const(32)  # characters of subject and event
 
-_BATCH = const(32)  # lines in a write: their text has to fit a small heap
+_BATCH = const(4096)  # octets of a write
 _MAX_LINE = const(512)
 _MAX_COUNT = const(1 << 30)
 _MAX_TIME = const(1 << 40)
 _PAUSE_MS = const(5000)
-_REFILL_MS = const(60000)
+_REFILL_MS = const(30000)
 _BURST = const(12)
 
 
@@ -68,8 +68,8 @@ class Journal:
     and at a stop the same with `at_once`, until it returns b"" or cannot be written.
 
     `limit`: entries kept.
-    Counters: `garbage` (lines that could not be read) and `lost` (entries that left the ring before
-    they were written).
+    Counters: `garbage` (lines that could not be read) and `lost` (entries that left the ring
+    before they were written).
     """
 
     def __init__(self, now, limit=LIMIT):
@@ -162,17 +162,22 @@ class Journal:
         self._pass(now)
         if not self._unsaved or not (at_once or ticks_diff(now, self._due()) >= 0):
             return b""
-        first = len(self._entries) - 1
-        while first and self._entries[first - 1].unsaved:
-            first -= 1
-        self._taken = [(entry, entry.unsaved) for entry in self._entries[first : first + _BATCH]]
         # What a torn line ends in must not spoil the first of ours.
-        lines = [b"\n"] if self._torn else []
-        return b"".join(lines + [_line(entry) for entry, _ in self._taken])
+        data = bytearray(b"\n" if self._torn else b"")
+        self._taken = []
+        # They are the latest ones.
+        for i in range(len(self._entries) - self._unsaved, len(self._entries)):
+            entry = self._entries[i]
+            line = _line(entry)
+            if len(data) + len(line) > _BATCH:
+                break
+            data.extend(line)
+            self._taken.append((entry, entry.unsaved))
+        return bytes(data)
 
     def written(self, done):
-        """What pending() has returned is on flash, or (not done) could not be put there, and
-        is to be tried again later."""
+        """What pending() has returned is on flash, or (not done) could not be put there, at least
+        not all of it, and is to be tried again later."""
         self._last = self._seen
         self._spent = ticks_add(self._seen if self._spent is None else self._spent, _REFILL_MS)
         self._torn = not done

@@ -12,7 +12,7 @@ _TURNS = const(3)
 
 
 class _Part:
-    """One registered part; `turns`: checks in a row in which it made no progress, since `since`."""
+    """One registered part; `turns`: checks in a row without progress, the first at `since`."""
 
     def __init__(self, name):
         self.name = name

@@ -8,6 +8,7 @@ from micropython import const
 from branchline.hal.linux import rtnetlink as rt
 from branchline.hal.linux.link_watch import KernelWatch
 from branchline.wire.errors import ProtocolError
+from branchline.wire.ip import is_link_local
 
 _LINK_IFADDR4_ROUTE4_IFADDR6_ROUTE6 = const(0x551)
 _ENOBUFS = const(105)
@@ -16,6 +17,7 @@ _IFA_F_TENTATIVE_DADFAILED = const(0x48)
 _SIZE = const(512)
 _HEADER = const(16)
 _MAX_ADDRESSES = const(256)
+_MAX_QUEUE = const(4096)
 _BATCH = const(64)
 
 
@@ -32,7 +34,7 @@ class WanWatch(KernelWatch):
     used.
 
     ("link", index, up)        up: administratively, and there is a carrier
-    ("address", index, added)  an IPv4 or IPv6 address came or went
+    ("address", index, added)  an IPv4 or IPv6 address came or went, none for the link alone
     ("route", index, added)    a default route of the main table; of IPv4 ones that go because
                                their link goes down the kernel tells nothing
     ("lost", 0, True)          there was more than the kernel could keep: anything may have changed
@@ -58,10 +60,7 @@ class WanWatch(KernelWatch):
             if n is None:
                 if self.last_errno != _ENOBUFS:
                     return None
-                try:
-                    self._load()
-                except OSError:
-                    pass  # the next loss tries again; until then changes are told too often
+                self._begin_again()
                 return "lost", 0, True
             try:
                 event = self._event(n)
@@ -70,6 +69,17 @@ class WanWatch(KernelWatch):
             if event:
                 return event
         return None
+
+    def _begin_again(self):
+        # Until all of the queue is read the kernel adds nothing to it, and does not say so again.
+        for _ in range(_MAX_QUEUE):
+            self.last_errno = 0
+            if self.readinto(self._buf) is None and self.last_errno != _ENOBUFS:
+                break
+        try:
+            self._load()
+        except OSError:
+            pass  # what is not known is only told once more
 
     def _load(self):
         """Asks for all there is: whatever is told afterwards are changes of that."""
@@ -111,6 +121,8 @@ class WanWatch(KernelWatch):
 
     def _address(self, kind, buf, start, end):
         address = rt.read_address(buf, start, end)
+        if is_link_local(address.local):
+            return None
         key = (address.dev, address.local)
         known = key in self._addresses
         if kind == rt.DELADDR:

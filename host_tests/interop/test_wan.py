@@ -221,6 +221,7 @@ def test_a_bounce_puts_back_what_the_kernel_dropped(wan):
     assert not _is_up(wan)
     wan("b.handle_timer(4000)")
     assert _is_up(wan) and not wan("b.done")
+    assert "2001:db8:7::7" in wan.gateway.ip("-6", "address", "show", "dev", wan.device)
     wan("b.handle_timer(b.next_timer() - 1)")
     assert not any("192.0.2.1" in route for route in wan.routes())
     wan("b.handle_timer(b.next_timer())")

@@ -130,7 +130,7 @@ def test_idle_for_longer_than_ticks_can_tell():
     for i in range(3):
         journal.note(_T + i, "s", "e", str(i))
         assert _write(journal, now), i
-        for _ in range(15):  # days
+        for _ in range(8):  # days
             now = ticks_add(now, 86400000)
             assert journal.pending(now) == b""
 

@@ -3,34 +3,20 @@
 Everything runs on MicroPython, as on a gateway, and on CPython.
 """
 
-import ast
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from host_tests.interop.console import COMMANDS, Console
 from host_tests.interop.openvpn_support import eventually
 from host_tests.lab.netns import Lab
 
-_ROOT = Path(__file__).resolve().parents[2]
-_FIRMWARE = _ROOT / "firmware"
-_COMMANDS = {
-    "micropython": (
-        [str(_ROOT / ".toolchain/bin/micropython")],
-        {"MICROPYPATH": f"{_FIRMWARE}:.frozen"},
-    ),
-    "cpython": (
-        [sys.executable],
-        {"PYTHONPATH": f"{_FIRMWARE}:{_ROOT / 'tools/cpython'}"},
-    ),
-}
 _IMPORTS = """
 from branchline.hal.linux import clock, rtnetlink as rt, signals, sysctl
 from branchline.hal.linux.ledger import Ledger
@@ -56,52 +42,6 @@ def address(prefix, peer=None):
 """
 
 
-class Raised(Exception):
-    """What the firmware raised: its class's name and its arguments."""
-
-
-class Console:
-    """An interpreter in the namespace that executes what it is told."""
-
-    def __init__(self, host, interpreter):
-        command, env = _COMMANDS[interpreter]
-        self.host = host
-        self._process = host.call(
-            subprocess.Popen,
-            [*command, str(Path(__file__).with_name("hal_console.py"))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, **env}, start_new_session=True,
-        )
-        self.pid = self._process.pid
-        self(_IMPORTS)
-
-    def __call__(self, code):
-        """Execute a statement or evaluate an expression there; return its value."""
-        print(json.dumps(code), file=self._process.stdin, flush=True)
-        answer = ast.literal_eval(self._process.stdout.readline().strip())
-        if isinstance(answer, tuple) and answer and answer[0] == "error":
-            raise Raised(*answer[1:])
-        return answer
-
-    def refused(self, code):
-        """The OSError's number and text that `code` must raise."""
-        with pytest.raises(Raised) as caught:
-            self(code)
-        assert caught.value.args[0] == "OSError"
-        return caught.value.args[1]
-
-    def ip(self, *args):
-        """What `ip -json` says about the namespace."""
-        return json.loads(self.host.ip("-json", *args) or "[]")
-
-    def close(self):
-        """End it, as a crash would."""
-        self._process.kill()
-        self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
-
-
 @pytest.fixture
 def host():
     """A host without any link."""
@@ -109,10 +49,10 @@ def host():
         yield lab.host("hal")
 
 
-@pytest.fixture(params=list(_COMMANDS))
+@pytest.fixture(params=list(COMMANDS))
 def console(request, host):
     """A fresh interpreter of each kind."""
-    console = Console(host, request.param)
+    console = Console(host, request.param, _IMPORTS)
     yield console
     console.close()
 
@@ -215,7 +155,7 @@ def test_devices_that_cannot_be_made(tun):
 
 
 def test_without_privileges_the_error_says_what_is_needed(host):
-    command, env = _COMMANDS["micropython"]
+    command, env = COMMANDS["micropython"]
     code = (
         "from branchline.hal.linux.netlink import Netlink\n"
         "from branchline.hal.linux.tun import open_tun\n"

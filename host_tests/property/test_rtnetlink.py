@@ -42,6 +42,8 @@ def test_arbitrary_octets_are_read_or_refused(octets):
         lambda: rt.attributes(octets, 0, len(octets)),
         lambda: rt.read_error(octets, 0x200, 0, len(octets)),
         lambda: rt.read_link(octets, 0, len(octets)),
+        lambda: rt.read_link_state(octets, 0, len(octets)),
+        lambda: rt.read_address(octets, 0, len(octets)),
         lambda: rt.read_route(octets, 0, len(octets)),
     ):
         try:

@@ -1,5 +1,6 @@
 """hal.linux.rtnetlink: messages octet by octet (little-endian hosts) and as read back."""
 
+import struct
 import sys
 
 from branchline.hal.linux import rtnetlink as rt
@@ -85,6 +86,34 @@ def test_route_texts():
 def test_link_is_read():
     body = rt.link_body(5, up=True, mtu=1400) + rt.attribute(3, b"tun0\0")
     assert rt.read_link(body, 0, len(body)) == rt.Link(5, "tun0", True, 1400)
+
+
+def test_the_state_of_a_link_is_read():
+    for name, flags, expected in (
+        ("down", 0x1002, False),
+        ("up without a carrier", 0x1003, False),
+        ("carrier but down", 0x11002, False),
+        ("up with a carrier", 0x11043, True),
+    ):
+        body = struct.pack("<BBHiII", 0, 0, 1, 5, flags, 0)
+        assert rt.read_link_state(body, 0, len(body)) == (5, expected), name
+
+
+def test_addresses_are_read():
+    own = ip.parse_ipv4("10.9.0.2")
+    permanent = rt.attribute(8, 0x280)
+    for name, body, expected in (
+        ("IPv4", rt.address_body(3, own, 24), (3, own, 24, 0)),
+        ("with a peer", rt.address_body(3, own, 32, _VIA4), (3, own, 32, 0)),
+        ("IPv6", rt.address_body(3, _VIA6, 64), (3, _VIA6, 64, 2)),
+        ("more flags", rt.address_body(3, own, 24) + permanent, (3, own, 24, 0x280)),
+        ("IFA_ADDRESS alone", unhex("0a4080fd 03000000") + rt.attribute(1, _VIA6),
+         (3, _VIA6, 64, 0x80)),
+    ):  # fmt: skip
+        assert rt.read_address(body, 0, len(body)) == rt.Address(*expected), name
+    bare = unhex("02180000 03000000")
+    for octets in (bare, bare + rt.attribute(2, _VIA6)):
+        raises(ProtocolError, rt.read_address, octets, 0, len(octets))
 
 
 def test_errors_are_read():

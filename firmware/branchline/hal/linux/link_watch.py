@@ -18,16 +18,24 @@ _socket = LIBC.func("i", "socket", "iii")
 _bind = LIBC.func("i", "bind", "ipI")
 
 
-class LinkWatch(Descriptor):
-    """A netlink socket of its own, for a poller; `read` tells one change at a time."""
+class KernelWatch(Descriptor):
+    """A netlink socket of its own, for a poller, that receives what the kernel tells to `groups`
+    (RTMGRP_*, a bit each), one message a datagram; `what` is for its errors."""
 
-    def __init__(self):
+    def __init__(self, groups, what):
         super().__init__(_socket(_AF_NETLINK, _RAW_NONBLOCK_CLOEXEC, 0))
-        sockaddr = struct.pack("@HHII", _AF_NETLINK, 0, 0, _RTMGRP_LINK)
+        sockaddr = struct.pack("@HHII", _AF_NETLINK, 0, 0, groups)
         if self._fd < 0 or _bind(self._fd, sockaddr, len(sockaddr)) < 0:
-            error = failure("watch the links")
+            error = failure(what)
             self.close()
             raise error
+
+
+class LinkWatch(KernelWatch):
+    """`read` tells one change at a time."""
+
+    def __init__(self):
+        super().__init__(_RTMGRP_LINK, "watch the links")
         self._buf = bytearray(_SIZE)
 
     def read(self):

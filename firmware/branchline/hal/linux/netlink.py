@@ -169,6 +169,15 @@ class Netlink(Descriptor):
         self._request("list the routes", rt.GETROUTE, rt.DUMP, rt.routes_body(family), take)
         return found
 
+    def dump(self, what, kind, body, take):
+        """Hands each message of the answer to a GET request for everything to take(buf, start,
+        end); `what` is attempted, for the error."""
+        self._request(what, kind, rt.DUMP, body, take)
+
+    def create(self, what, kind, body):
+        """Sends the body of a NEW message as it is; EEXIST (17) if there is such a thing."""
+        self._request(what, kind, rt.CREATE | rt.EXCL, body)
+
     def lookup(self, address):
         """The Route (its via, dev and source) that packets to `address` take now, or None."""
         found = []

@@ -17,6 +17,7 @@ DELLINK = const(17)
 GETLINK = const(18)
 NEWADDR = const(20)
 DELADDR = const(21)
+GETADDR = const(22)
 NEWROUTE = const(24)
 DELROUTE = const(25)
 GETROUTE = const(26)
@@ -38,6 +39,7 @@ _HEADER = const(16)
 _REQUEST_ACK = const(0x5)
 _ACK_TLVS = const(0x200)
 _IFF_UP = const(0x1)
+_IFF_UP_LOWER_UP = const(0x10001)
 _IFLA_IFNAME = const(3)
 _IFLA_MTU = const(4)
 _IFLA_TXQLEN = const(13)
@@ -45,6 +47,7 @@ _IFLA_LINKINFO = const(18)
 _IFLA_INFO_KIND = const(1)
 _IFA_ADDRESS = const(1)
 _IFA_LOCAL = const(2)
+_IFA_FLAGS = const(8)
 _IFA_F_NODAD = const(0x02)
 _RTA_DST = const(1)
 _RTA_OIF = const(4)
@@ -66,6 +69,9 @@ _ADDRESS = _E + "BBBBI"
 _ROUTE = _E + "BBBBBBBBI"
 
 Link = namedtuple("Link", ("index", "name", "up", "mtu"))
+
+# flags: IFA_F_*, 32 bits.
+Address = namedtuple("Address", ("dev", "local", "plen", "flags"))
 
 # dst: octets; via: the gateway's octets or None; dev: an interface index, 0 for none;
 # metric 0: the kernel's choice; kind: UNICAST or UNREACHABLE; source: the preferred one or None.
@@ -171,6 +177,16 @@ def route_body(route, deleting=False):
     return body
 
 
+def links_body():
+    """The body that asks for all links."""
+    return struct.pack(_LINK, 0, 0, 0, 0, 0, 0)
+
+
+def addresses_body():
+    """The body that asks for all addresses of both families."""
+    return struct.pack(_ADDRESS, 0, 0, 0, 0, 0)
+
+
 def routes_body(family):
     """The body that asks for all routes of AF_INET or AF_INET6."""
     return struct.pack(_ROUTE, family, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -237,6 +253,22 @@ def read_link(buf, start, end):
     found = attributes(buf, start + 16, end)
     name = _text(found.get(_IFLA_IFNAME, b""))
     return Link(index, name, flags & _IFF_UP != 0, _u32(found, _IFLA_MTU))
+
+
+def read_link_state(buf, start, end):
+    """(index, whether it is up and has a carrier) of a NEWLINK or DELLINK message."""
+    _, _, _, index, flags, _ = _unpack(_LINK, buf, start, end)
+    return index, flags & _IFF_UP_LOWER_UP == _IFF_UP_LOWER_UP
+
+
+def read_address(buf, start, end):
+    """The Address of a NEWADDR or DELADDR message."""
+    family, plen, flags, _, dev = _unpack(_ADDRESS, buf, start, end)
+    found = attributes(buf, start + 8, end)
+    local = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
+    if local is None or len(local) != (4 if family == 2 else 16):
+        raise ProtocolError("no address")
+    return Address(dev, local, plen, _u32(found, _IFA_FLAGS) or flags)
 
 
 def read_route(buf, start, end):

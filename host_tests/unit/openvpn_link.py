@@ -148,7 +148,8 @@ class Link:
         self.session = ovpn.Session(
             profile, self.env, tcp, False, UNIX_TIME, profile.auth_user_pass
         )
-        self.session.start(self.now())
+        patience_s = self.profile.server_poll_timeout or 120
+        self.session.start(self.now(), patience_s * 1000)
         self._drain()
 
     def now(self):

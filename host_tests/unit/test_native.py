@@ -3,17 +3,9 @@
 from test_pump import Poller
 
 from branchline.openvpn.profile import Remote
-from branchline.tunnel.engine import (
-    CONNECTING,
-    STOPPED,
-    TUNNEL_DOWN,
-    TUNNEL_FINISHED,
-    TUNNEL_UP,
-    UP,
-    WAITING,
-)
 from branchline.tunnel.manager import Manager
 from branchline.tunnel.native import NativeEngine
+from branchline.tunnel.tunnel import DOWN, SETUP, TUNNEL_DOWN, TUNNEL_FINISHED, TUNNEL_UP, UP
 from branchline.wire.ip import parse_address
 from openvpn_link import PUSH, UNIX_TIME, Link, make_provider
 from openvpn_server import Server, server_wrap
@@ -30,6 +22,9 @@ class Query:
     def __init__(self, addresses):
         self.addresses = addresses
         self.error = "" if addresses else "no such name"
+
+    def finish(self, error):
+        """Nothing is under way."""
 
 
 class Transport:
@@ -110,8 +105,9 @@ class System:
         self.now = 0
         self.names = names
         self.push = push
-        self.random = link.random
+        self.random = link.random.octets
         self.lines = []
+        self.asked = []
         self.plans = []
         self.devices = []
         self.transports = []
@@ -129,6 +125,7 @@ class System:
         self.lines.append((level, event, text))
 
     def resolve(self, host, family, now):
+        self.asked.append(host)
         return Query(self.names.get(host, []))
 
     def open_udp(self, address, port, profile):
@@ -138,7 +135,7 @@ class System:
         options = profile.options.copy()
         options.cipher, options.peer_id = "AES-128-CBC", 5
         wrap = server_wrap(None, None, provider, UNIX_TIME)
-        self.server = Server(wrap, provider, self.random.octets, options, self.push, "SHA1")
+        self.server = Server(wrap, provider, self.random, options, self.push, "SHA1")
         self.transports.append(Transport(self, address == _SILENT))
         return self.transports[-1]
 
@@ -165,15 +162,16 @@ class Rig:
         link = Link(push=(), **settings)
         link.profile.remotes = [Remote(host, 1194, "udp") for host in hosts]
         self.system = System(link, {"hub": [_ADDRESS]} if names is None else names, push)
-        self.engine = NativeEngine("paris", link.profile, link.env, self.system)
+        engine = NativeEngine("paris", link.profile, link.env, self.system)
         self.events = []
-        self.manager = Manager([self.engine], self._on_event)
+        self.manager = Manager([engine], self.system, self._on_event)
+        self.tunnel = self.manager.tunnels[0]
         self.manager.start(0)
         self.run(0)
 
-    def _on_event(self, engine, kind, detail):
-        assert engine is self.engine
-        self.events.append((kind, detail))
+    def _on_event(self, tunnel, kind, detail):
+        assert tunnel is self.tunnel
+        self.events.append((kind, detail.device if kind == TUNNEL_UP else detail))
 
     def run(self, ms):
         system = self.system
@@ -202,22 +200,22 @@ class Rig:
 
 def test_up_and_stopped():
     rig = Rig().run(100)
-    assert rig.engine.state == UP and rig.events == [(TUNNEL_UP, "tun0")]
+    assert rig.tunnel.state == UP and rig.events == [(TUNNEL_UP, "tun0")]
     assert rig.system.plans and not rig.system.settled()
-    status = rig.engine.status()
+    status = rig.tunnel.status()
     assert (status["name"], status["state"], status["device"]) == ("paris", "up", "tun0")
     assert (status["cipher"], status["attempts"]) == ("AES-128-CBC", 1)
     assert status["address"] == "10.8.0.2/24" and status["tls"][:4] == "TLSv"
     rig.manager.stop(rig.system.now)
-    assert rig.engine.state == STOPPED and rig.system.settled()
-    assert rig.engine.status()["state"] == "stopped" and rig.engine.next_timer() is None
+    assert rig.tunnel.state == DOWN and rig.system.settled()
+    assert rig.tunnel.status()["state"] == "down" and rig.tunnel.next_timer() is None
 
 
 def test_stopped_in_every_state():
     for names, ms in (({"hub": [_SILENT]}, 100), ({}, 10), ({"hub": [_ADDRESS]}, 100)):
         rig = Rig(names=names).run(ms)
         rig.manager.stop(rig.system.now)
-        assert rig.engine.state == STOPPED and rig.system.settled()
+        assert rig.tunnel.state == DOWN and rig.system.settled()
 
 
 def test_leaving_is_told_to_the_server():
@@ -229,34 +227,34 @@ def test_leaving_is_told_to_the_server():
 def test_a_restart_of_the_server_is_followed():
     rig = Rig().run(100)
     rig.say(b"RESTART")
-    assert rig.engine.state == WAITING and rig.system.settled()
+    assert rig.tunnel.state == DOWN and rig.system.settled()
     assert rig.events[1][0] == TUNNEL_DOWN and rig.events[1][1][0] == "server-restart"
     rig.run(2000)
-    assert rig.engine.state == UP and rig.engine.attempts == 2
+    assert rig.tunnel.state == UP and rig.tunnel.attempts == 2
     assert [kind for kind, _ in rig.events] == [TUNNEL_UP, TUNNEL_DOWN, TUNNEL_UP]
 
 
 def test_silent_servers_are_passed_over():
     names = {"one": [_SILENT, _SILENT], "hub": [_ADDRESS]}
     rig = Rig(("one", "hub"), names, server_poll_timeout=5)
-    assert rig.engine.state == CONNECTING
+    assert rig.tunnel.state == SETUP
     rig.run(11_990)
-    assert rig.engine.state == WAITING and rig.engine.attempts == 2
+    assert rig.tunnel.state == DOWN and rig.tunnel.attempts == 2
     rig.run(1000)
-    assert rig.engine.state == UP and rig.engine.attempts == 3
+    assert rig.tunnel.state == UP and rig.tunnel.attempts == 3
     assert "no answer from the server" in rig.logged("down")[0]
 
 
 def test_what_the_system_refuses_is_tried_again():
     rig = Rig(names={})
-    assert rig.engine.state == WAITING and "no such name" in rig.logged("down")[0]
+    assert rig.tunnel.state == DOWN and "no such name" in rig.logged("down")[0]
     rig.system.names["hub"] = [_ADDRESS]
     rig.system.refused = True
     rig.run(20_000)
     assert "network is unreachable" in rig.logged("down")[-1]
     rig.system.refused = False
     rig.run(20_000)
-    assert rig.engine.state == UP
+    assert rig.tunnel.state == UP
 
 
 def test_a_device_that_is_forbidden_is_final():
@@ -264,7 +262,7 @@ def test_a_device_that_is_forbidden_is_final():
     rig.system.names["hub"] = [_ADDRESS]
     rig.system.no_tun = True
     rig.run(20_000)
-    assert rig.engine.state == STOPPED and rig.manager.finished() and rig.system.settled()
+    assert rig.tunnel.state == DOWN and rig.manager.finished() and rig.system.settled()
     assert "needs root" in rig.logged("finished")[0]
 
 
@@ -278,7 +276,7 @@ def test_ends_that_are_final():
         if message:
             rig.say(message)
         rig.run(10_000)
-        assert rig.engine.state == STOPPED and rig.manager.finished() and rig.system.settled()
+        assert rig.tunnel.state == DOWN and rig.manager.finished() and rig.system.settled()
         kind, detail = rig.events[-1]
         assert kind == TUNNEL_FINISHED and detail[0] == reason[0]
         assert reason[1] in (None, detail[1])
@@ -287,7 +285,7 @@ def test_ends_that_are_final():
 def test_connect_retry_max():
     rig = Rig(names={"hub": [_SILENT]}, connect_retry_max=2, server_poll_timeout=5)
     rig.run(60_000)
-    assert rig.manager.finished() and rig.engine.attempts == 2 and rig.system.settled()
+    assert rig.manager.finished() and rig.tunnel.attempts == 2 and rig.system.settled()
     assert rig.events[-1][1][0] == "connect-retry-max"
 
 
@@ -298,11 +296,12 @@ def test_refused_credentials_are_tried_seldom():
         ({"connect_retry": (2, 100)}, b"AUTH_FAILED,TEMP:busy", 2000),
     ):
         rig = Rig(push=(push,), auth_user_pass=(b"anna", b"x"), **settings).run(50)
-        assert rig.engine.state == WAITING and rig.engine.attempts == 1
-        rig.run(ms - 100)
-        assert rig.engine.attempts == 1
-        rig.run(200)
-        assert rig.engine.attempts == 2
+        assert rig.tunnel.state == DOWN and rig.tunnel.attempts == 1
+        # Waits scatter by a quarter.
+        rig.run(ms * 3 // 4 - 100)
+        assert rig.tunnel.attempts == 1
+        rig.run(ms // 2 + 200)
+        assert rig.tunnel.attempts == 2
 
 
 def test_an_auth_token_is_used_until_it_expires():
@@ -313,7 +312,7 @@ def test_an_auth_token_is_used_until_it_expires():
     assert rig.system.server.infos[0][1:3] == (b"anna", b"T")
     rig.system.push = (PUSH,)
     rig.run(3000)
-    assert rig.system.server.infos[0][1:3] == (b"anna", b"x") and rig.engine.state == UP
+    assert rig.system.server.infos[0][1:3] == (b"anna", b"x") and rig.tunnel.state == UP
 
 
 def test_the_next_remote_when_the_server_says_so():
@@ -327,18 +326,11 @@ def test_the_next_remote_when_the_server_says_so():
         (b"RESTART,No more", []),
     ):
         rig = Rig(("hub", "other"), names).run(100)
-        asked = []
-        resolve = rig.system.resolve
-
-        def spy(name, family, now, resolve=resolve, asked=asked):
-            asked.append(name)
-            return resolve(name, family, now)
-
-        rig.system.resolve = spy
+        rig.system.asked = []
         rig.say(message)
         rig.run(3000)
-        assert rig.engine.state == UP
-        assert asked == expected, message
+        assert rig.tunnel.state == UP
+        assert rig.system.asked == expected, message
 
 
 def test_packets_reach_the_device():
@@ -347,4 +339,4 @@ def test_packets_reach_the_device():
     transport.waiting.append(rig.system.server.seal(b"E" * 60))
     rig.run(10)
     assert rig.system.devices[0].written == [b"E" * 60]
-    assert rig.engine.status()["rx_packets"] == 1
+    assert rig.tunnel.status()["rx_packets"] == 1

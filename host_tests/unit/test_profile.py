@@ -58,7 +58,7 @@ def test_defaults_are_the_stock_clients():
     assert p.data_ciphers == ("AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305")
     assert (p.data_ciphers_fallback, p.cipher, p.compress) == (None, None, "")
     assert (p.reneg_sec, p.hand_window, p.tran_window, p.tls_timeout) == (3600, 60, 3600, 2)
-    assert (p.connect_retry, p.server_poll_timeout, p.resolv_retry) == ((1, 300), 120, None)
+    assert (p.connect_retry, p.server_poll_timeout, p.resolv_retry) == (None, None, None)
     assert (p.tun_mtu, p.mssfix, p.replay_window) == (1500, (1492, "mtu"), (64, 15))
     assert (p.ping, p.ping_restart, p.inactive, p.explicit_exit_notify) == (0, 0, (0, 0), 0)
     assert (p.local, p.lport, p.topology) == (None, None, "net30")
@@ -303,7 +303,7 @@ def test_connection_blocks_keep_their_own_values():
     assert a is p and p.at(p.remotes[0]) is p
     assert (b.tun_mtu, b.server_poll_timeout, b.explicit_exit_notify) == (1300, 5, 2)
     assert b.nobind and b.tls_key == _STATIC and b.ca == p.ca
-    assert (p.tun_mtu, p.server_poll_timeout, p.nobind) == (1500, 120, False)
+    assert (p.tun_mtu, p.server_poll_timeout, p.nobind) == (1500, None, False)
 
 
 def test_remotes_know_transport_and_family():

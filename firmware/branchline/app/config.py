@@ -20,7 +20,7 @@ from branchline.wire.errors import ConfigError
 from branchline.wire.ip import parse_address
 
 _MAX_FILE = const(65536)
-_MAX_TUNNELS = const(16)
+_MAX_TUNNELS = const(64)
 _MAX_ITEMS = const(64)
 _LATER = "this version does not support it yet"
 
@@ -50,12 +50,12 @@ def load_config(read_file):
 
 
 def _config(top):
-    top.allow("name", "address", "lans", "tunnels", "routing", "watchdog", "api", "log")
+    top.allow("name", "address", "lans", "tunnels", "routing", "watchdog", "api", "log", "state")
     config = Config()
     config.name = top.word("name")
-    for key in ("watchdog", "api"):
-        if top.has(key):
-            fail(key, _LATER, "remove it")
+    config.state = top.text("state", config.state, 255)
+    if top.has("api"):
+        fail("api", _LATER, "remove it")
     if top.has("address"):
         config.address = parsed(parse_address, top.text("address"), "address")
     config.lans = [_lan(JsonObject(value, at)) for at, value in top.items("lans", _MAX_ITEMS)]
@@ -65,6 +65,10 @@ def _config(top):
         from branchline.app.routing_config import read_routing
 
         config.routing = read_routing(top.member("routing"))
+    if top.has("watchdog"):
+        from branchline.app.watchdog_config import read_watchdog
+
+        config.watchdog = read_watchdog(top.member("watchdog"))
     if top.has("log"):
         log = top.member("log")
         log.allow("level")
@@ -85,14 +89,15 @@ def _tunnels(items):
     tunnels = []
     for where, value in items:
         item = JsonObject(value, where)
-        item.allow("name", "profile", "engine", "device")
+        item.allow("name", "profile", "engine", "device", "probe")
         tunnel = Tunnel(
             item.word("name"),
             item.text("profile", longest=255),
             item.word("device", None, MAX_DEVICE),
+            item.choice("engine", ("native", "openvpn"), "native"),
         )
-        if item.choice("engine", ("native", "openvpn"), "native") != "native":
-            fail(item.at("engine"), _LATER, "use native, or leave it out")
+        if item.has("probe"):
+            tunnel.probe = parsed(parse_address, item.text("probe"), item.at("probe"))
         for other in tunnels:
             if other.name == tunnel.name:
                 fail(item.at("name"), "another tunnel has this name", "names must differ")

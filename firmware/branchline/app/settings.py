@@ -13,6 +13,8 @@ class Config:
         self.lans = []  # of Lan
         self.tunnels = []  # of Tunnel, at least one
         self.routing = None  # Routing
+        self.watchdog = Watchdog()
+        self.state = "state"  # the folder of what is kept over a restart, beside gateway.json
         self.log_level = "info"  # debug info warning error
 
 
@@ -29,11 +31,12 @@ class Lan:
 class Tunnel:
     """One entry of `tunnels`."""
 
-    def __init__(self, name, profile, device):
+    def __init__(self, name, profile, device, engine="native", probe=None):
         self.name = name
         self.profile = profile  # the file's name, relative to the folder
-        self.engine = "native"
+        self.engine = engine  # "native" or "openvpn"
         self.device = device  # or None: as the profile says
+        self.probe = probe  # 4 or 16 octets, or None: the hub's address in the tunnel
 
 
 class Routing:
@@ -49,3 +52,23 @@ class Routing:
         self.keys = []
         self.announce = None  # of (network octets, prefix length); None: address and lans
         self.accept = []  # of (network octets, prefix length, shortest, longest, device)
+
+
+class Watchdog:
+    """`watchdog`: how dead and flapping tunnels are noticed, and what may be done about them."""
+
+    def __init__(self):
+        self.probe_ms = 250  # 0: no probes
+        self.idle_probe_ms = 250
+        self.half_life_s = 60
+        self.suppress = 3000
+        self.reuse = 1000
+        self.max_suppress_s = 300
+        self.restarts_per_hour = 60
+        self.engines_per_hour = 6
+        self.wan = None  # the interface that may be bounced
+        self.wan_per_hour = 2
+        self.reboots_per_hour = 0
+        self.always = False  # bounce and reboot even while another tunnel works
+        self.device = None  # of the hardware watchdog, such as "/dev/watchdog"
+        self.device_s = 30

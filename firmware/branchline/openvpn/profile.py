@@ -98,9 +98,9 @@ class Profile:
     tran_window = 3600
     tls_timeout = 2
     replay_window = (64, 15)
-    connect_retry = (1, 300)
+    connect_retry = None  # (first, most)
     connect_retry_max = 0  # 0: for ever
-    server_poll_timeout = 120
+    server_poll_timeout = None
     resolv_retry = None  # None: for ever
 
     ignored = ()  # (directive, line, reason) for the log

@@ -60,6 +60,7 @@ _SECOND_MS = const(1000)
 # lost, and a handshake over a long path only sends a few copies too many.
 _TIMEOUT_MS = const(500)
 _PUSH_REQUEST_MS = const(5000)
+_PATIENCE_MS = const(120_000)  # server-poll-timeout's default
 # Room for a ping or an exit notice.
 _SMALL = const(32)
 COUNTERS = (
@@ -149,16 +150,16 @@ class Session:
 
     # ---- the five calls ----
 
-    def start(self, now):
-        """Sends the hard reset."""
+    def start(self, now, patience_ms=_PATIENCE_MS):
+        """Sends the hard reset; without any answer for patience_ms the session ends."""
         self._now = self._started = now
         self.needs_drain = True
         self._state = _CONNECTING
         v2 = self._profile.tls_wrap == "crypt-v2"
         reset = opcodes.HARD_RESET_CLIENT_V3 if v2 else opcodes.HARD_RESET_CLIENT_V2
         self._control.current.start(reset, now)
-        first = min(self._profile.server_poll_timeout, self._profile.hand_window)
-        self._deadline = ticks_add(now, first * 1000)
+        first = min(patience_ms, self._profile.hand_window * 1000)
+        self._deadline = ticks_add(now, first)
 
     def receive(self, slot, n, now):
         """Takes a datagram of n octets at slot's wire_offset.

@@ -1,19 +1,77 @@
-"""What the manager, the watchdog and routing see of a tunnel, whatever engine runs it.
+"""What an engine is: it carries out one attempt after another; tunnel.tunnel decides which and when.
 
-An engine has `name`, `state`, `start(now)`, `stop(now)`, `handle_timer(now)`, `next_timer()`,
-`next_event()` and `status()`. It reads and writes its own descriptors when the poller calls it.
+An engine has `name`, `retry` (a Retry), and
+
+    open(now)                       gets ready; READY or FATAL follows as an event
+    connect(index, address, now)    one attempt to the remote of that index at that address (octets);
+                                    `patience_ms` is how long the server may take to answer at all
+    disconnect(now)                 ends the attempt or the session politely; DOWN (STOPPED, "") follows
+    rebind(now) -> bool             goes on with the session from a fresh socket; False: it cannot
+    check(index, address, now) -> bool   asks beside the session whether that remote answers, and
+                                    tells by ANSWER; False: it cannot
+    close(now)                      takes everything away at once; open() may follow
+    traffic()                       (octets sent, octets received) of the session, or None
+    handle_timer(now), next_timer(), next_event()
+    status()                        a dict of JSON values
+
+It reads and writes its own descriptors when the poller calls it.
 """
 
 from micropython import const
 
-# States.
-STOPPED = const(0)
-WAITING = const(1)  # until the next attempt
-CONNECTING = const(2)  # name, transport, handshake, options
-UP = const(3)
-STATE_NAMES = ("stopped", "waiting", "connecting", "up")
-
 # Events: (kind, detail).
-TUNNEL_UP = const(1)  # detail: the device's name
-TUNNEL_DOWN = const(2)  # detail: (reason, text)
-TUNNEL_FINISHED = const(3)  # the engine will not try again; detail: (reason, text)
+READY = const(1)  # detail: a list of openvpn.profile.Remote, in the profile's order
+UP = const(2)  # detail: Link
+DOWN = const(3)  # detail: (reason, text); the engine is ready for connect()
+FATAL = const(4)  # detail: (reason, text); nothing would come of another attempt
+NOTE = const(5)  # detail: (level, event, text) for the log
+ANSWER = const(6)  # detail: whether the remote that check() asked does answer
+
+# Reasons that the tunnel tells apart; every other one means "try again".
+STOPPED = "stopped"
+AUTH_FAILED = "auth-failed"
+SERVER_RESTART = "server-restart"
+TOKEN_EXPIRED = "auth-token"
+
+
+class Link:
+    """A tunnel that is up, as routing and the watchdog see it.
+
+    addresses: (octets, prefix length, peer or None); gateway, gateway_ipv6: the hub's addresses in
+    the tunnel, None where it has none; server: the address outside of it. All in octets.
+    """
+
+    def __init__(self, device, addresses, mtu, gateway, gateway_ipv6, server):
+        self.device = device
+        self.addresses = addresses
+        self.mtu = mtu
+        self.gateway = gateway
+        self.gateway_ipv6 = gateway_ipv6
+        self.server = server
+
+
+class Retry:
+    """How a profile wants failures handled (OpenVPN manual, "Client Options"); times in seconds.
+
+    max_rounds: connect-retry-max, 0 for no limit; poll_s: server-poll-timeout, or None where the
+    profile leaves it to us; resolv_s: resolv-retry, None for "infinite"; auth_nointeract: refused
+    credentials are tried again like any failure.
+    """
+
+    def __init__(
+        self,
+        first_s=1,
+        max_s=None,
+        max_rounds=0,
+        random=False,
+        poll_s=None,
+        resolv_s=None,
+        auth_nointeract=False,
+    ):
+        self.first_s = first_s
+        self.max_s = max_s
+        self.max_rounds = max_rounds
+        self.random = random
+        self.poll_s = poll_s
+        self.resolv_s = resolv_s
+        self.auth_nointeract = auth_nointeract

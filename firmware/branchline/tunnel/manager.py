@@ -1,49 +1,72 @@
-"""Keeps every tunnel of the gateway at work: starts, times and stops the engines."""
+"""Keeps every tunnel of the gateway at work: starts, times and stops them."""
 
-from branchline.tunnel.engine import TUNNEL_FINISHED
+from micropython import const
+
+from branchline.tunnel.tunnel import UP, Tunnel
+from branchline.wire.errors import StateError
 from branchline.wire.ticks import earliest
+
+# Each has its session, keys and buffers: memory ends before this does.
+MAX_TUNNELS = const(64)
 
 
 class Manager:
-    """engines: a list of tunnel.engine engines; on_event(engine, kind, detail) is told of every
-    change of theirs."""
+    """engines: a list of tunnel.engine engines; on_event(tunnel, kind, detail) is told of every
+    change; works(tunnel): whether a tunnel that is up is of use, for who knows better."""
 
-    def __init__(self, engines, on_event=None):
-        self.engines = engines
+    def __init__(self, engines, system, on_event=None, works=None):
+        if len(engines) > MAX_TUNNELS:
+            raise StateError("more than " + str(MAX_TUNNELS) + " tunnels")
+        self._works = works
         self._on_event = on_event
-        self._finished = set()
+        self.tunnels = [
+            Tunnel(engine, system, lambda name=engine.name: self.others_work(name))
+            for engine in engines
+        ]
 
     def start(self, now):
-        """Starts all engines at once."""
-        for engine in self.engines:
-            engine.start(now)
+        """Starts all tunnels at once."""
+        for tunnel in self.tunnels:
+            tunnel.start(now)
         self._drain()
 
     def handle_timer(self, now):
         """Time has passed."""
-        for engine in self.engines:
-            engine.handle_timer(now)
+        for tunnel in self.tunnels:
+            tunnel.handle_timer(now)
         self._drain()
 
     def next_timer(self):
         """The tick of the earliest deadline, or None."""
-        return earliest(*[engine.next_timer() for engine in self.engines])
+        return earliest(*[tunnel.next_timer() for tunnel in self.tunnels])
 
     def _drain(self):
-        for engine in self.engines:
-            while event := engine.next_event():
-                kind, detail = event
-                if kind == TUNNEL_FINISHED:
-                    self._finished.add(engine.name)
+        for tunnel in self.tunnels:
+            while event := tunnel.next_event():
                 if self._on_event:
-                    self._on_event(engine, kind, detail)
+                    self._on_event(tunnel, *event)
+
+    def find(self, name):
+        """The tunnel of that name, or None."""
+        for tunnel in self.tunnels:
+            if tunnel.name == name:
+                return tunnel
+        return None
+
+    def others_work(self, name):
+        """Whether a tunnel other than that one is up and of use."""
+        for tunnel in self.tunnels:
+            if tunnel.name != name and tunnel.state == UP:
+                if self._works is None or self._works(tunnel):
+                    return True
+        return False
 
     def finished(self):
-        """True when no engine will try again."""
-        return len(self._finished) == len(self.engines)
+        """True when no tunnel will be tried again."""
+        return all(tunnel.finished for tunnel in self.tunnels)
 
     def stop(self, now):
-        """Stops all engines; each takes its device and routes away."""
-        for engine in self.engines:
-            engine.stop(now)
+        """Stops all tunnels; each takes its device and routes away."""
+        for tunnel in self.tunnels:
+            tunnel.stop(now)
         self._drain()

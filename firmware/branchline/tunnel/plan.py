@@ -32,7 +32,8 @@ class PlannedRoute:
 
 class Plan:
     """What an interface gets: `mtu`; `addresses`: (local, prefix length, peer or None); `routes`:
-    PlannedRoute; `notes`: what cannot be done, in words.
+    PlannedRoute; `gateway`, `gateway_ipv6`: the hub's addresses in the tunnel, octets or None;
+    `notes`: what cannot be done, in words.
 
     options: TunnelOptions; profile: Profile; remote: the address octets of the server; rank: added
     to the metrics.
@@ -46,12 +47,13 @@ class Plan:
         self._rank = rank
         self._tap = profile.dev_type == "tap"
         self._remote = remote
-        self._gateway = None
-        self._gateway_ipv6 = options.ifconfig_ipv6[2] if options.ifconfig_ipv6 else None
+        self.gateway = self._gateway = None
+        self.gateway_ipv6 = self._gateway_ipv6 = options.ifconfig_ipv6[2] if options.ifconfig_ipv6 else None
         if not profile.ifconfig_noexec:
             self._add_addresses(options, profile.dev_type)
+        self.gateway = self._find_gateway(options)
         if not profile.route_noexec:
-            self._gateway = self._find_gateway(options)
+            self._gateway = self.gateway
             for network, plen, gateway, metric in options.routes:
                 self._add_route(network, plen, gateway, metric, options.route_metric)
             for network, plen, gateway, metric in options.routes_ipv6:

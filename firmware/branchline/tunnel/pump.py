@@ -54,6 +54,16 @@ class Pump:
         self._write_device = device.write
         self._poller.register(device, self._on_device)
 
+    def rebind(self, transport):
+        """Goes on over another transport of the same kind; closes the one before."""
+        self._poller.unregister(self.transport)
+        self.transport.close()
+        self.transport = transport
+        self._read = transport.readinto
+        self._write = transport.write
+        self._follow = getattr(transport, "follow", None)
+        self._poller.register(transport, self._on_transport)
+
     def detach(self):
         """Stops moving packets; closes neither end."""
         self._poller.unregister(self.transport)

@@ -76,10 +76,10 @@ class Socket(Descriptor):
     `rcvbuf`, `sndbuf`: the buffers in octets that the kernel granted, of those asked for.
     """
 
-    def __init__(self, kind, address, port):
+    def __init__(self, kind, address, port, protocol=0):
         self._peer = bytearray(pack_address(address, port))
         family = struct.unpack_from("@H", self._peer)[0]
-        super().__init__(_socket(family, kind | _NONBLOCK_CLOEXEC, 0))
+        super().__init__(_socket(family, kind | _NONBLOCK_CLOEXEC, protocol))
         if self._fd < 0:
             raise failure("make a socket")
 

@@ -1,0 +1,216 @@
+"""The watchdog at work: probes sent, verdicts told to routing, steps of the ladders carried out."""
+
+from micropython import const
+
+from branchline.babel.tlv import INFINITY
+from branchline.tunnel.tunnel import TUNNEL_UP, UP
+from branchline.watchdog.guard import CHANGED, ENGINE, REBIND, RESTART, STEP, Guard
+from branchline.wire.ip import format_address
+from branchline.wire.ticks import earliest, ticks_add, ticks_diff
+
+_SECOND_MS = const(1000)
+# How long a session may be dead before it is made anew: with routing traffic has moved at once,
+# and what comes back within this time comes back for nothing. Without, only the end of the device
+# moves the traffic.
+_RESTART_MS = const(3000)
+
+
+class _Watched:
+    """One tunnel, its guard, and the socket of its probes."""
+
+    def __init__(self, tunnel, guard, target):
+        self.tunnel = tunnel
+        self.guard = guard
+        self.target = target  # configured, or None: the hub's address in the tunnel
+        self.probe = None
+        self.device = None
+        self.penalty = None  # what routing was told last
+
+
+class Supervision:
+    """config: app.settings.Config; manager: tunnel.manager.Manager; routing: app.routing.Routing or
+    None; note(subject, event, reason, level): writes log and journal; machine: app.machine.Machine,
+    which acts on the WAN and the board, or None."""
+
+    def __init__(self, config, system, manager, routing, note, machine=None):
+        settings = config.watchdog
+        restart_ms = _RESTART_MS if routing else 0
+        self._system = system
+        self._manager = manager
+        self._routing = routing
+        self._note = note
+        self._machine = machine
+        self._second = None
+        self._watched = [
+            _Watched(tunnel, Guard(tunnel.name, settings, system.random, restart_ms), entry.probe)
+            for tunnel, entry in zip(manager.tunnels, config.tunnels)
+        ]
+        self._identifier = int.from_bytes(system.random(2), "big")
+
+    # ---- the tunnels ----
+
+    def tunnel_changed(self, tunnel, kind, detail, now):
+        """A Manager's event, after routing has heard of it."""
+        watched = self._find(tunnel.name)
+        if kind == TUNNEL_UP:
+            self._open(watched, detail)
+            watched.guard.tunnel_up(now)
+        else:
+            self._close(watched)
+            watched.guard.tunnel_down("%s: %s" % detail, detail[0] == "restart", now)
+        self._settle(now)
+
+    def _find(self, name):
+        for watched in self._watched:
+            if watched.tunnel.name == name:
+                return watched
+        raise KeyError(name)
+
+    def _open(self, watched, link):
+        watched.device = link.device
+        watched.penalty = 0
+        target = watched.target or link.gateway or link.gateway_ipv6
+        if target is None:
+            self._note(watched.tunnel.name, "unprobed", "the hub has no address in the tunnel")
+            return
+        try:
+            watched.probe = probe = self._system.open_probe(
+                link.device, target, self._identifier
+            )
+        except OSError as error:
+            self._note(watched.tunnel.name, "unprobed", str(error.args[-1]), "warning")
+            return
+        system = self._system
+
+        def read(readable, writable):
+            moved = False
+            health = watched.guard.health
+            sequence = probe.receive()
+            while sequence is not None:
+                health.received(sequence, system.ticks(), system.ticks_us())
+                moved = True
+                sequence = probe.receive()
+            return not moved
+
+        system.poller.register(probe, read)
+
+    def _close(self, watched):
+        if watched.probe:
+            self._system.poller.unregister(watched.probe)
+            watched.probe.close()
+        watched.probe = watched.device = watched.penalty = None
+
+    def works(self, tunnel):
+        """Whether packets get through a tunnel that is up."""
+        return self._find(tunnel.name).guard.is_usable()
+
+    # ---- time ----
+
+    def next_timer(self):
+        """The tick of the earliest deadline, or None."""
+        return earliest(self._second, *[watched.guard.next_timer() for watched in self._watched])
+
+    def handle_timer(self, now):
+        """Time has passed."""
+        if self._second is None or ticks_diff(now, self._second) >= 0:
+            self._second = ticks_add(now, _SECOND_MS)
+            self._count(now)
+        changed = False
+        for watched in self._watched:
+            guard = watched.guard
+            guard.handle_timer(now)
+            sequence = guard.health.next_probe()
+            if sequence >= 0:
+                if watched.probe:
+                    watched.probe.send(sequence)
+                guard.health.sent(now, self._system.ticks_us())
+            guard.drain(now)
+            while event := guard.next_event():
+                changed = self._take(watched, event, now) or changed
+        if changed:
+            self._settle(now)
+
+    def _count(self, now):
+        for watched in self._watched:
+            traffic = watched.tunnel.engine.traffic() if watched.guard.is_up else None
+            if traffic:
+                watched.guard.health.traffic(traffic[0], traffic[1], now)
+
+    def _take(self, watched, event, now):
+        """Carries out or tells what a guard has decided; whether penalties may have changed."""
+        kind, (what, reason) = event
+        tunnel = watched.tunnel
+        if kind == STEP:
+            self._step(tunnel, what, reason, now)
+        else:
+            level = "info" if what in ("up", "reused") else "warning"
+            self._note(tunnel.name, what, reason, level)
+        return kind == CHANGED
+
+    def _step(self, tunnel, rung, reason, now):
+        if rung == REBIND:
+            if tunnel.rebind(now):
+                self._note(tunnel.name, "rebind", "from a fresh socket: " + reason)
+        elif rung == RESTART:
+            if tunnel.state == UP:
+                self._note(tunnel.name, "restart", reason, "warning")
+                tunnel.restart(reason, now, tunnel.has_other_remote, True)
+        elif rung == ENGINE:
+            if not tunnel.finished:
+                self._note(tunnel.name, "restart", "the whole engine: " + reason, "warning")
+                tunnel.restart_engine(reason, now)
+
+    # ---- what routing is told ----
+
+    def _settle(self, now):
+        """Tells routing what each tunnel may carry. A damped tunnel carries nothing, unless no
+        other one could take its place: to cut the branch off would be worse than any flap."""
+        others = [w for w in self._watched if w.guard.is_usable() and not w.guard.is_damped]
+        lost = False
+        for watched in self._watched:
+            if watched.device is None:
+                continue
+            guard = watched.guard
+            penalty = guard.penalty()
+            if guard.is_damped and others:
+                penalty = INFINITY
+            if penalty == watched.penalty:
+                continue
+            lost = lost or penalty == INFINITY
+            watched.penalty = penalty
+            if self._routing:
+                self._routing.set_penalty(watched.device, penalty, now)
+        if lost and self._routing:
+            self._routing.refresh(now)
+
+    # ---- for others ----
+
+    def wan_changed(self, now):
+        """The way out is another one: sessions go on from there."""
+        for watched in self._watched:
+            tunnel = watched.tunnel
+            if tunnel.state == UP:
+                if tunnel.rebind(now):
+                    self._note(tunnel.name, "rebind", "the WAN has changed")
+                else:
+                    self._note(tunnel.name, "restart", "the WAN has changed", "warning")
+                    tunnel.restart("the WAN has changed", now)
+
+    def pause(self, paused, now):
+        """The WAN itself is down, or back: while it is down nothing helps."""
+        for watched in self._watched:
+            watched.guard.ladder.pause(paused, now)
+
+    def status(self, name, now):
+        """What is known of a tunnel: JSON values."""
+        watched = self._find(name)
+        status = watched.guard.status(now)
+        status["penalty"] = watched.penalty
+        target = watched.target or (watched.tunnel.link and watched.tunnel.link.gateway)
+        status["probes"] = format_address(target) if target and watched.probe else None
+        return status
+
+    def close(self):
+        """Closes the probes' sockets."""
+        for watched in self._watched:
+            self._close(watched)

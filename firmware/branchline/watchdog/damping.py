@@ -1,0 +1,95 @@
+"""Flap damping of one tunnel, as RFC 2439 has it for a route.
+
+Each flap adds to a penalty that decays by half in a half-life. Above `suppress` the tunnel is
+suppressed, until the penalty has fallen to `reuse`. The penalty has a ceiling from which it takes
+`max_suppress_s` to fall to `reuse` (RFC 2439 4.2), so no tunnel is suppressed for longer after its
+last flap.
+"""
+
+from micropython import const
+
+from branchline.wire.ticks import ticks_add, ticks_diff
+
+_FLAP = const(1000)
+# Behind this many half-lives no penalty is left.
+_MAX_HALVES = const(30)
+
+
+class Damping:
+    """settings: half_life_s, suppress (0: never), reuse, max_suppress_s."""
+
+    def __init__(self, settings):
+        self._half_life_ms = settings.half_life_s * 1000
+        self._suppress = settings.suppress
+        self._reuse = settings.reuse
+        self._ceiling = self._grown(settings.reuse, settings.max_suppress_s * 1000)
+        self._penalty = 0
+        self._stamp = 0
+        self._suppressed = False
+
+    def penalise(self, now):
+        """Counts a flap; whether the tunnel is suppressed."""
+        self._decay(now)
+        self._penalty = min(self._penalty + _FLAP, self._ceiling)
+        if self._suppress and self._penalty > self._suppress:
+            self._suppressed = True
+        return self._suppressed
+
+    def is_suppressed(self, now):
+        """Whether it is still suppressed."""
+        self._decay(now)
+        return self._suppressed
+
+    def next_timer(self):
+        """The tick at which the tunnel is to be used again, or None while it is not suppressed."""
+        if not self._suppressed:
+            return None
+        return ticks_add(self._stamp, self._time_to_reuse())
+
+    def status(self, now):
+        """A dict of JSON values."""
+        self._decay(now)
+        left = (self._time_to_reuse() + 999) // 1000 if self._suppressed else None
+        return {"penalty": self._penalty, "suppressed": self._suppressed, "reuse_in_s": left}
+
+    def _decay(self, now):
+        """Brings the penalty up to now. Between two halvings a straight line is near enough."""
+        half_life = self._half_life_ms
+        elapsed = max(0, ticks_diff(now, self._stamp)) if self._penalty else 0
+        halves = elapsed // half_life
+        if halves > _MAX_HALVES:
+            self._penalty = 0
+        elif self._penalty:
+            # Whole halvings move the stamp, so that the line starts at a point of the curve.
+            self._penalty >>= halves
+            rest = elapsed - halves * half_life
+            fall = self._penalty * rest // (2 * half_life)
+            if not fall:
+                self._stamp = ticks_add(self._stamp, halves * half_life)
+                self._settle()
+                return
+            self._penalty -= fall
+        self._stamp = now
+        self._settle()
+
+    def _settle(self):
+        if self._penalty <= self._reuse:
+            self._suppressed = False
+
+    def _time_to_reuse(self):
+        """The ms from the stamp until the penalty is `reuse`, rounded up."""
+        penalty = self._penalty
+        time = 0
+        while penalty >> 1 > self._reuse:
+            penalty >>= 1
+            time += self._half_life_ms
+        if penalty > self._reuse:
+            over = penalty - self._reuse
+            time += min(self._half_life_ms, over * 2 * self._half_life_ms // penalty + 1)
+        return time
+
+    def _grown(self, value, ms):
+        """The penalty that takes so long to fall to `value`."""
+        halves = min(ms // self._half_life_ms, _MAX_HALVES - 10)
+        rest = ms % self._half_life_ms
+        return (value << halves) * (self._half_life_ms + rest) // self._half_life_ms

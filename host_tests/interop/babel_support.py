@@ -63,7 +63,7 @@ def wait_hub(centre, *prefixes: str, device: str | None = "server") -> None:
         return all(selected.get(prefix) == device for prefix in prefixes)
 
     try:
-        eventually(hold, f"{centre.name} routes {prefixes} by {device}")
+        eventually(hold, f"{centre.name} routes {prefixes} by {device}", 60.0)
     except LabError as error:
         raise LabError(f"{error}; there are {centre.babel.routes()}") from None
 

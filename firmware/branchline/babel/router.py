@@ -22,8 +22,10 @@ _ECHO_MS = const(60_000)
 _SWEEP_ROWS = const(128)
 _SLICE_MS = const(20)
 _SWEEP_MS = const(1_000)
-# The neighbours are asked to look for us twice: the first word may itself be lost.
-_AGAIN_MS = const(150)
+# How often, and how far apart, a refresh is told: the first word may be lost, and BIRD passes
+# most of it on only when the next packet wakes it.
+_REFRESH_TIMES = const(3)
+_REFRESH_MS = const(60)
 
 
 class Router:
@@ -45,7 +47,8 @@ class Router:
         self._log = log
         self._echo_until = None
         self._swept = 0
-        self._again_due = None
+        self._refreshes = 0
+        self._refresh_due = None
 
     # -- what we announce ourselves
 
@@ -94,10 +97,12 @@ class Router:
         carry it.
         """
         self.raise_seqno()
-        self._again_due = ticks_add(now, _AGAIN_MS)
-        self._show_ourselves(now)
+        self._refreshes = _REFRESH_TIMES
+        self._tell_refresh(now)
 
-    def _show_ourselves(self, now):
+    def _tell_refresh(self, now):
+        self._refreshes -= 1
+        self._refresh_due = ticks_add(now, _REFRESH_MS) if self._refreshes else None
         prefixes = self.table.prefixes
         for row in range(len(prefixes)):
             if prefixes.local[row]:
@@ -323,13 +328,12 @@ class Router:
         for row in self.inquiries.ripe_doubts(now):
             if self.table.prefixes.key[row] is not None:
                 self.select(row, now, True)
-        if self._again_due is not None and ticks_diff(now, self._again_due) >= 0:
-            self._again_due = None
-            self._show_ourselves(now)
+        if self._refresh_due is not None and ticks_diff(now, self._refresh_due) >= 0:
+            self._tell_refresh(now)
 
     def next_timer(self):
         """The tick of the next deadline of handle_timer, or None."""
-        return earliest(self._again_due, *self.inquiries.next_timers())
+        return earliest(self._refresh_due, *self.inquiries.next_timers())
 
     def sweep(self, now):
         """Lets routes, sources and holds expire, and selects where smoothing may have told.

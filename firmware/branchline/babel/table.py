@@ -187,7 +187,7 @@ class Table:
                 current_total = INFINITY
             spared = current if current_total < INFINITY else NONE
             if best != spared and self._is_behind(best):
-                best = self._least_confirmed(prefix, spared)
+                best = self._least_confirmed(prefix, spared, best)
                 least = routes.total(best)
         if current_total < INFINITY and best != current:
             smoothed = routes.smoothed
@@ -217,8 +217,9 @@ class Table:
             other = routes.link[other]
         return False
 
-    def _least_confirmed(self, prefix, spared):
-        """The route of least metric among `spared` and those that are not behind."""
+    def _least_confirmed(self, prefix, spared, otherwise):
+        """The route of least metric among `spared` and those that are not behind; seqnos half a
+        circle apart may leave none, and then `otherwise`."""
         routes = self.routes
         best = NONE
         row = self.prefixes.route[prefix]
@@ -230,7 +231,7 @@ class Table:
             ):
                 best = row
             row = routes.link[row]
-        return best
+        return otherwise if best == NONE else best
 
     def _smooth(self, row, total, now):
         """Moves the smoothed metric towards the present one by the time that has passed."""

@@ -230,15 +230,18 @@ class Router:
             # Appendix B: a route lives for 3.5 times the promised interval.
             routes.expires[row] = ticks_add(now, interval * 35)
         routes.metric[row] = metric
+        if feasible and selected != NONE:
+            self._compare(row, selected, now)
+
+    def _compare(self, row, selected, now):
+        """Doubts a prefix's selected route where another, usable one has a newer seqno."""
+        routes = self.table.routes
         if (
-            selected != NONE
-            and row != selected
-            and feasible
-            and routes.router_id[selected] == router_id
-            and newer(seqno, routes.seqno[selected])
+            newer(routes.seqno[row], routes.seqno[selected])
+            and routes.router_id[row] == routes.router_id[selected]
             and routes.total(row) < INFINITY
         ):
-            self.inquiries.doubt(prefix, seqno, now)
+            self.inquiries.doubt(routes.prefix[row], routes.seqno[row], now)
 
     def retract_all(self, neighbour, now):
         """Takes all routes of a neighbour for retracted."""

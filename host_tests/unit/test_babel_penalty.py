@@ -57,6 +57,18 @@ def test_a_penalty_is_told_at_once_and_again_and_moves_traffic_at_once():
     assert rxcosts(bench.said(), "a") == [96]
 
 
+def test_a_penalty_that_rises_refreshes_what_is_known_of_us():
+    # (penalties in turn, by how much our seqno rises)
+    cases = (((50,), 1), ((50, 20), 1), ((50, INFINITY), 2), ((50, INFINITY, 0), 2))
+    for penalties, raised in cases:
+        bench, _one, _two = pair(OWN, seqno=65535)
+        for penalty in penalties:
+            bench.agent.set_penalty("a", penalty, bench.now)
+        assert bench.agent.seqno == (65535 + raised) & 0xFFFF, penalties
+        said = bench.said()
+        assert (key(OWN), bench.agent.seqno, 0) in updates(said, "b")
+
+
 def test_an_infinite_penalty_replaces_routes_in_one_step():
     bench, one, two = pair(OWN)
     one.update(FAR, metric=0)
@@ -133,9 +145,9 @@ def test_penalties_that_change_nothing_or_are_none():
 
 def test_a_refresh_asks_for_the_seqno_and_then_announces_it_in_one_packet():
     bench, one, two = pair(OWN)
-    before = bench.agent.seqno
     bench.agent.set_penalty("a", INFINITY, bench.now)
-    bench.said()
+    bench.wait(1_000, (one, two))
+    before = bench.agent.seqno
     bench.agent.refresh(bench.now)
     seqno = (before + 1) & 0xFFFF
     assert bench.agent.seqno == seqno

@@ -146,16 +146,22 @@ class Agent:
         interface = self._interfaces[name]
         if not 0 <= penalty <= INFINITY:
             raise StateError("no penalty: " + str(penalty))
-        if penalty != interface.penalty:
-            self._now = now
-            interface.set_penalty(penalty, now)
-            if interface.up:
-                self._listener.reprice(interface, now)
-                self._arm(interface.next_timer())
+        if penalty == interface.penalty:
+            return
+        self._now = now
+        is_worse = penalty > interface.penalty
+        interface.set_penalty(penalty, now)
+        if interface.up:
+            self._listener.reprice(interface, now)
+            self._arm(interface.next_timer())
+            if is_worse:
+                # The ways around it are longer than this one was: feasible only with a new seqno.
+                self.refresh(now)
 
     def refresh(self, now):
         """A link of ours was lost: has the network find the other ways to our prefixes now,
-        rather than when the link's other end has missed our Hellos."""
+        rather than when the link's other end has missed our Hellos. A penalty that rises does
+        it, too."""
         self._now = now
         self._router.refresh(now)
         self._arm(self._router.next_timer())

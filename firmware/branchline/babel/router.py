@@ -291,7 +291,8 @@ class Router:
         span = _URGENT_MS if urgent else _TRIGGERED_MS
         due = ticks_add(now, self._random(1)[0] * span >> 8)
         for interface in self._interfaces.values():
-            if interface.up and interface.neighbours:
+            # Where the penalty is infinite, all was retracted and nothing announced since.
+            if interface.up and interface.neighbours and interface.penalty < INFINITY:
                 interface.outbox.want_update(prefix, _URGENT_TIMES if urgent else 1, due)
 
     def tell_all(self, now):

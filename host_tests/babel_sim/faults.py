@@ -1,5 +1,7 @@
 """What can happen to a network: one method for each kind of event, drawn at random."""
 
+from branchline.babel.tlv import INFINITY
+
 # For how long loops are excused where Babel does not rule them out (Network.excuse).
 GRACE_MS = 4_000
 
@@ -48,6 +50,16 @@ class Faults:
             node.agent.interface_up(link.name, now)
             self.network.drain(node)
 
+    def judge(self, i):
+        """A node's owner finds one of its links bad, or good again, and has it refreshed."""
+        link = self._link(i)
+        node = link.nodes[i % len(link.nodes)]
+        if node.agent:
+            now = self.network.now
+            node.agent.set_penalty(link.name, (INFINITY, 0, 200)[i // 7 % 3], now)
+            node.agent.refresh(now)
+            self.network.drain(node)
+
     def stop(self, i):
         """A node is off."""
         node = self._node(i)
@@ -92,6 +104,9 @@ class Faults:
             if node.agent is None:
                 self._excuse(node)
                 node.boot(new_id=True)
+            for name in node.links:
+                node.agent.set_penalty(name, 0, self.network.now)
+            self.network.drain(node)
 
     def _excuse(self, node):
         for what in [node] + node.prefixes:
@@ -104,4 +119,17 @@ class Faults:
         return self.network.nodes[i % len(self.network.nodes)]
 
 
-KINDS = ("cut", "mend", "mend", "lose", "shuffle", "deafen", "down", "stop", "restart", "move")
+KINDS = (
+    "cut",
+    "mend",
+    "mend",
+    "lose",
+    "shuffle",
+    "deafen",
+    "down",
+    "judge",
+    "judge",
+    "stop",
+    "restart",
+    "move",
+)

@@ -1,6 +1,8 @@
 """What the Babel tests share: which peers, what is in the kernels, and who hears whom."""
 
 import json
+import os
+from pathlib import Path
 
 from host_tests.interop.openvpn_support import eventually
 from host_tests.lab import Gateway, Host, LabError
@@ -26,6 +28,25 @@ def start(network: Network, name: str = "lyon", **config) -> Gateway:
     gateway = network.gateway(name, **config).start()
     gateway.wait_up()
     return gateway
+
+
+class Console:
+    """A branch's gateway (not started) whose routing does what it is told, as the watchdog
+    tells it; see gateway_console.py."""
+
+    def __init__(self, network: Network, name: str, **config):
+        path = network.branches[name].gateway.directory / "console"
+        os.mkfifo(path)
+        self.gateway = network.gateway(
+            name, program=Path(__file__).with_name("gateway_console.py"),
+            env={"CONSOLE": str(path)}, **config,
+        )
+        self._path = path
+
+    def __call__(self, *calls: str) -> None:
+        """Make calls such as "set_penalty tun-paris 50", once the gateway is up."""
+        with open(self._path, "w") as fifo:
+            fifo.write("".join(f"{call}\n" for call in calls))
 
 
 def kernel_routes(host: Host, protocol: str = PROTOCOL) -> dict[str, str]:
@@ -54,7 +75,8 @@ def wait_routes(host: Host, wanted: dict[str, str | None], timeout: float = 20.0
         raise LabError(f"{error}; there are {kernel_routes(host)}") from None
 
 
-def wait_hub(centre, *prefixes: str, device: str | None = "server") -> None:
+def wait_hub(centre, *prefixes: str, device: str | None = "server",
+             timeout: float = 20.0) -> None:
     """Wait until the hub's daemon has selected a route to each prefix by that device; None: no
     route at all."""
     def hold() -> bool:
@@ -63,7 +85,7 @@ def wait_hub(centre, *prefixes: str, device: str | None = "server") -> None:
         return all(selected.get(prefix) == device for prefix in prefixes)
 
     try:
-        eventually(hold, f"{centre.name} routes {prefixes} by {device}")
+        eventually(hold, f"{centre.name} routes {prefixes} by {device}", timeout)
     except LabError as error:
         raise LabError(f"{error}; there are {centre.babel.routes()}") from None
 

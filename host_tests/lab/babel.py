@@ -56,10 +56,24 @@ HELLO_MS = 200  # of daemons and gateways in tests: what takes three Hellos take
 
 
 class Daemon:
-    """A stock Babel daemon on a host; `start` of a subclass sets `process`."""
+    """A stock Babel daemon on a host; a subclass has its `program` and sets `process`."""
 
-    host: Host
+    program: str
     process: Process | None = None
+
+    def __init__(self, host: Host, links: dict[str, str], *, number: int = 1,
+                 announce: tuple[str, ...] = (), keys: tuple[MacKey, ...] = (),
+                 hello_ms: int = HELLO_MS):
+        """links: device -> "tunnel" or "wired"; number: makes the router-id; announce: prefixes
+        beside the host's routes of protocol `static`; keys: sign all packets."""
+        self.host = host
+        self.links = links
+        self.number = number
+        self.announce = announce
+        self.keys = keys
+        self.hello_ms = hello_ms
+        self._directory = host.directory / self.program
+        self._control = self._directory / "control"
 
     def stop(self) -> None:
         """SIGTERM: it retracts what it has announced and removes its routes."""

@@ -2,8 +2,7 @@
 
 import socket
 
-from host_tests.lab.babel import HELLO_MS, INFINITY, Daemon, MacKey, Neighbour, Route
-from host_tests.lab.netns import Host
+from host_tests.lab.babel import INFINITY, Daemon, Neighbour, Route
 from host_tests.lab.pki import Pki
 
 _TIMEOUT = 5.0
@@ -16,22 +15,11 @@ class Babeld(Daemon):
 
         babeld = Babeld(hub, {"server": "tunnel", "dublin": "wired"}, number=1).start()
         babeld.routes()
+
+    It uses at most one key.
     """
 
-    def __init__(self, host: Host, links: dict[str, str], *, number: int = 1,
-                 announce: tuple[str, ...] = (), keys: tuple[MacKey, ...] = (),
-                 hello_ms: int = HELLO_MS, lines: tuple[str, ...] = ()):
-        """links: device -> "tunnel" or "wired"; number: makes the router-id; keys: one at most;
-        lines: further directives."""
-        self.host = host
-        self.links = links
-        self.number = number
-        self.announce = announce
-        self.keys = keys
-        self.hello_ms = hello_ms
-        self.lines = lines
-        self._directory = host.directory / "babeld"
-        self._control = self._directory / "control"
+    program = "babeld"
 
     def start(self) -> "Babeld":
         """Start babeld with what the attributes say now; it remembers its seqno."""
@@ -80,7 +68,6 @@ class Babeld(Daemon):
                 f"interface {device} type {kind}{horizon} hello-interval {hello:g} "
                 f"update-interval {_UPDATE_HELLOS * hello:g}{key}"
             )
-        lines += self.lines
         for prefix in self.announce:
             lines.append(f"redistribute ip {prefix} eq {prefix.partition('/')[2]} allow")
         return lines + ["redistribute proto 4 allow", "redistribute local deny",

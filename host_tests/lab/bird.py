@@ -1,8 +1,7 @@
 """Stock BIRD on a host of the lab, as a Babel daemon, asked through its client `birdc`."""
 
-from host_tests.lab.babel import HELLO_MS, INFINITY, Daemon, MacKey, Neighbour, Route
+from host_tests.lab.babel import INFINITY, Daemon, Neighbour, Route
 from host_tests.lab.errors import LabError
-from host_tests.lab.netns import Host
 from host_tests.lab.pki import Pki
 
 _UPDATE_HELLOS = 4
@@ -38,22 +37,11 @@ protocol babel babel1 {{
 class Bird(Daemon):
     """BIRD announcing the host's routes of protocol `static` and the prefixes of `announce`.
 
-    Made and used as lab.babeld.Babeld is; BIRD 2.0 has no delay-based metric.
+    Made and used as lab.babeld.Babeld is. BIRD 2.0 has no delay-based metric, tunnels are to it
+    as any wired link, and all keys sign.
     """
 
-    def __init__(self, host: Host, links: dict[str, str], *, number: int = 1,
-                 announce: tuple[str, ...] = (), keys: tuple[MacKey, ...] = (),
-                 hello_ms: int = HELLO_MS):
-        """links: device -> "tunnel" or "wired", which are alike here; number: makes the
-        router-id; keys: all of them sign."""
-        self.host = host
-        self.links = links
-        self.number = number
-        self.announce = announce
-        self.keys = keys
-        self.hello_ms = hello_ms
-        self._directory = host.directory / "bird"
-        self._control = self._directory / "control"
+    program = "bird"
 
     def start(self) -> "Bird":
         """Start BIRD with what the attributes say now."""

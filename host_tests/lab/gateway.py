@@ -31,7 +31,7 @@ class Gateway:
     def __init__(self, host: Host, profiles: dict[str, str], *, name: str | None = None,
                  lans: tuple[tuple[str, str], ...] = (), tunnels: dict[str, dict] | None = None,
                  heap: str | None = None, compiled: bool = False, env: dict | None = None,
-                 **config):
+                 program: Path = _ROOT / "firmware" / "main.py", **config):
         """Describe the gateway; its folder is written by start().
 
         profiles  tunnel name -> text of its .ovpn profile
@@ -39,11 +39,13 @@ class Gateway:
         tunnels   tunnel name -> further keys of its entry, such as {"device": "tun7"}
         heap      size of MicroPython's heap, such as "96k"
         compiled  run the image that `make compile` has made, in place as in a board's flash
+        program   what to run instead of main.py, with the folder as its argument
         config    further keys of gateway.json
         """
         self.host = host
         self.name = name or host.name
         self.heap, self.compiled, self.env = heap, compiled, dict(env or {})
+        self.program = program
         self.process: Process | None = None
         self.folder = host.directory / f"gateway-{self.name}"
         self.profiles = profiles
@@ -71,7 +73,7 @@ class Gateway:
         self.write()
         self._status_path.unlink(missing_ok=True)
         self._before = (self.host.devices(), self.host.routes())
-        command = [_ROOT / "firmware" / "main.py"]
+        command = [self.program]
         if self.compiled:
             command = [_ROOT / "firmware" / "image_main.py", _IMAGE]
             if not _IMAGE.exists():

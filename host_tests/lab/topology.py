@@ -191,6 +191,16 @@ class Network:
         return Gateway(branch.gateway, self.profiles(name), name=name, routing=routing,
                        **{**options, **config})
 
+    def own_path(self, gateway: Gateway, centre: str) -> UdpRelay:
+        """Lead a gateway that is not started to a data centre by a relay of its own, so that it
+        can be cut off alone."""
+        hub, router = self.centres[centre], self.internet.router
+        relay = UdpRelay(router, hub.uplink.address(router), 0,
+                         (hub.public, hub.server.options.port))
+        gateway.profiles[centre] = gateway.profiles[centre].replace(hub.relay.remote,
+                                                                    relay.remote)
+        return relay
+
     def owner(self, address: str) -> str:
         """The name of the host that has an address, or the address."""
         hosts = [branch.gateway for branch in self.branches.values()]

@@ -9,6 +9,7 @@ import os
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from branchline.babel.tlv import INFINITY
 from host_tests.babel_sim.faults import KINDS, Faults
 from host_tests.babel_sim.network import Network
 
@@ -121,4 +122,32 @@ def test_lossy_networks_route_everywhere(seed, size, loss):
     for link in network.links:
         link.loss = loss
     network.run(10_000)
+    assert settle(network, SETTLE_MS) == []
+
+
+@profile(10)
+@given(st.integers(0, 2**32))
+def test_others_leave_a_lost_link_when_its_router_says_so(seed):
+    """Branches a and b between hubs x, the nearer one, and y: b learns of what a has lost by y,
+    long before x has missed three Hellos."""
+    network = Network(seed)
+    a, b, x, y = [network.add_node() for _ in range(4)]
+    lost = network.add_link(a, x)
+    for one, other, cost in ((a, y, 96), (b, x, 96), (b, y, 150), (x, y, 96)):
+        network.add_link(one, other, cost=cost)
+    network.run(20_000)
+    name = a.prefixes[0]
+    assert b.fib[name] is x
+    lost.up = False
+    a.agent.set_penalty(lost.name, INFINITY, network.now)
+    a.agent.refresh(network.now)
+    network.drain(a)
+    network.run(250)
+    assert b.fib[name] is y
+    network.run(5_000)
+    lost.up = True
+    a.agent.set_penalty(lost.name, 0, network.now)
+    network.drain(a)
+    network.run(20_000)
+    assert b.fib[name] is x
     assert settle(network, SETTLE_MS) == []

@@ -113,6 +113,26 @@ def test_a_2_link_cost():
         assert peer.rxcost() == rxcost, name
 
 
+def test_a_penalty_is_added_once_to_each_direction():
+    # (name, wireless, penalty, rxcost told to us, cost, rxcost told to them)
+    cases = (
+        ("wired", False, 50, 96, 146, 146),
+        ("a cost of 0", False, 50, 0, 51, 146),
+        ("ETX", True, 50, 512, 562, 306),
+        ("saturated", False, INFINITY - 50, 96, INFINITY, INFINITY),
+        ("infinite", False, INFINITY, 96, INFINITY, INFINITY),
+        ("not heard by them", False, 50, INFINITY, INFINITY, 146),
+    )
+    for name, wireless, penalty, txcost, cost, rxcost in cases:
+        peer = neighbour(wireless=wireless)
+        peer.multicast.bits = 0xFFFF
+        peer.heard_ihu(txcost, 1500, NOW)
+        peer.interface.penalty = penalty
+        peer.recost()
+        assert peer.cost == cost, name
+        assert peer.rxcost() == rxcost, name
+
+
 def test_unicast_hellos_alone_keep_a_link_up():
     peer = neighbour()
     peer.unicast.heard(1, 500, NOW)

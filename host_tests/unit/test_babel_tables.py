@@ -1,7 +1,7 @@
 """Feasibility, the source table, route selection, filters and requests: RFC 8966 as tables."""
 
+from babel_pair import key
 from branchline.babel.filters import Policy, Rule, is_martian
-from branchline.babel.prefix import prefix_key
 from branchline.babel.records import NONE, Rows
 from branchline.babel.requests import Requests
 from branchline.babel.source import SOURCE_GC_MS, better, newer
@@ -15,10 +15,6 @@ R1 = b"router-1"
 R2 = b"router-2"
 # Just before the wrap of the ticks.
 NOW = PERIOD - 50
-
-
-def key(text):
-    return prefix_key(*parse_prefix(text))
 
 
 class Link:
@@ -139,6 +135,28 @@ def test_3_6_selection():
             table.sources.announced(prefix, R1, distance[0], distance[1], NOW)
         best = table.best(prefix, NOW)
         assert best == (NONE if expected is None else rows[expected]), name
+
+
+def test_3_6_routes_without_the_newest_seqno_are_worse_than_all_that_have_it():
+    # (name, routes, index of the selected one or None, doubting, index of the best)
+    late, fresh = (96, R1, 1, 0), (96, R1, 2, 500)
+    cases = (
+        ("nothing is selected", (late, fresh), None, False, 1),
+        ("the selected one is spared", (late, fresh), 0, False, 0),
+        ("until it is doubted", (late, fresh), 0, True, 1),
+        ("the other order", (fresh, late), 1, True, 0),
+        ("better ones that lack it do not replace it", (late, fresh), 1, False, 1),
+        ("the best of those that have it", (late, fresh, (96, R1, 2, 400)), 0, True, 2),
+        ("other routers have their own seqnos", (late, fresh, (96, R2, 9, 9)), 0, True, 2),
+        ("doubted, but another router's is no newer", (late, (96, R2, 9, 9)), 0, True, 0),
+        ("the newest is retracted", (late, (96, R1, 2, INFINITY)), 0, True, 0),
+        ("no order among them", (late, (1, R1, 0x6001, 9), (1, R1, 0xC001, 8)), 0, True, 2),
+    )
+    for name, routes, selected, doubting, expected in cases:
+        table, prefix, rows = table_with(routes)
+        if selected is not None:
+            table.prefixes.selected[prefix] = rows[selected]
+        assert table.best(prefix, NOW, doubting) == rows[expected], name
 
 
 def test_a_3_selected_route_stays_until_another_is_better_by_the_margin_for_a_while():

@@ -126,11 +126,24 @@ class Routing:
         return True
 
     def tunnel_down(self, device, now):
-        """A tunnel's device goes away."""
+        """A tunnel's device goes away; the network hears of us by the others at once."""
         if device in self._sockets:
             self._close(device)
             self.agent.remove_interface(device, now)
+            self.agent.refresh(now)
             self._drain()
+
+    def set_penalty(self, device, penalty, now):
+        """How much worse than it looks the link by a device is (Agent.set_penalty); nothing
+        happens where Babel does not run."""
+        if device in self._sockets:
+            self.agent.set_penalty(device, penalty, now)
+            self._drain()
+
+    def refresh(self, now):
+        """A link was lost while others live (Agent.refresh)."""
+        self.agent.refresh(now)
+        self._drain()
 
     def _links_changed(self, readable, writable):
         """The kernel has dropped the routes by a link that was down, which Babel may not even
@@ -305,6 +318,7 @@ class Routing:
                     "device": neighbour.interface.name,
                     "txcost": neighbour.txcost,
                     "cost": neighbour.cost,
+                    "penalty": neighbour.interface.penalty,
                     "rtt_ms": neighbour.rtt.rtt_us / 1000
                     if neighbour.rtt and neighbour.rtt.rtt_us is not None
                     else None,

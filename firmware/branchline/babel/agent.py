@@ -10,6 +10,7 @@ from branchline.babel.prefix import prefix_key
 from branchline.babel.router import Router
 from branchline.babel.speaker import Speaker
 from branchline.babel.table import Table
+from branchline.babel.tlv import INFINITY
 from branchline.wire.counters import Counters
 from branchline.wire.errors import ProtocolError, StateError
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
@@ -135,6 +136,36 @@ class Agent:
                 self._listener.forget(neighbour, now)
             interface.up = False
 
+    def set_penalty(self, name, penalty, now):
+        """Makes an interface worse, by a cost that is added in both directions, or (0) as good
+        as it is; StateError unless it is 0 to INFINITY.
+
+        INFINITY: it carries nothing. The routes by it are lost at once, and its neighbours are
+        told so, but they stay neighbours: any other penalty makes it usable at once.
+        """
+        interface = self._interfaces[name]
+        if not 0 <= penalty <= INFINITY:
+            raise StateError("no penalty: " + str(penalty))
+        if penalty == interface.penalty:
+            return
+        self._now = now
+        is_worse = penalty > interface.penalty
+        interface.set_penalty(penalty, now)
+        if interface.up:
+            self._listener.reprice(interface, now)
+            self._arm(interface.next_timer())
+            if is_worse:
+                # The ways around it are longer than this one was: feasible only with a new seqno.
+                self.refresh(now)
+
+    def refresh(self, now):
+        """A link of ours was lost: has the network find the other ways to our prefixes now,
+        rather than when the link's other end has missed our Hellos. A penalty that rises does
+        it, too."""
+        self._now = now
+        self._router.refresh(now)
+        self._arm(self._router.next_timer())
+
     def shut_down(self, now):
         """Has the neighbours forget all that we announced: the last packets to be sent."""
         self._now = now
@@ -171,7 +202,7 @@ class Agent:
             self.counters.bump("not_babel")
         # What was received may have brought forward what is to be done; looking early is cheap.
         self._arm(self._listener.next_timer())
-        self._arm(self._router.requests.next_timer())
+        self._arm(self._router.next_timer())
 
     def handle_timer(self, now):
         """Does what is due."""
@@ -182,13 +213,13 @@ class Agent:
             if interface.up:
                 self._beat(interface, now)
         self._listener.handle_timer(now)
-        self._router.retry_requests(now)
+        self._router.handle_timer(now)
         if self._sweep_due is None or _is_due(self._sweep_due, now):
             self._sweep_due = ticks_add(now, self._router.sweep(now))
         self._timer = earliest(
             self._sweep_due,
             self._listener.next_timer(),
-            self._router.requests.next_timer(),
+            self._router.next_timer(),
             *[interface.next_timer() for interface in self._interfaces.values() if interface.up],
         )
 

@@ -4,11 +4,15 @@ from micropython import const
 
 from branchline.babel.mac import Signer
 from branchline.babel.outbox import Outbox
-from branchline.wire.ticks import earliest
+from branchline.babel.packet import retraction
+from branchline.babel.tlv import INFINITY
+from branchline.wire.ticks import earliest, ticks_add
 
 GROUP = b"\xff\x02" + bytes(11) + b"\x01\x00\x06"
 
 _UDP_IPV6 = const(48)
+# A changed penalty is told twice: the first word may be lost.
+_AGAIN_MS = const(150)
 
 
 class Interface:
@@ -20,6 +24,8 @@ class Interface:
     2-out-of-3; split_horizon: right only where all neighbours hear each other, so not on a
     tunnel to many; keyring: a mac.Keyring or None; mtu: of the interface, octets;
     rtt: measure delay and add up to rtt_cost, linear from rtt_low_ms to rtt_high_ms.
+
+    `penalty` is added to the cost in both directions; INFINITY: no route by this interface.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Interface:
         self.rtt_low_ms = rtt_low_ms
         self.rtt_high_ms = rtt_high_ms
         self.up = False
+        self.penalty = 0
         self.neighbours = {}
 
     def start(self, random, now, alarm):
@@ -72,6 +79,24 @@ class Interface:
         """Has a Hello sent now."""
         self.hello_wanted = True
         self.alarm.lower(now)
+
+    def set_penalty(self, penalty, now):
+        """Takes a penalty and has the neighbours told at once, and again a little later."""
+        announced = self.penalty < INFINITY
+        self.penalty = penalty
+        if not self.up:
+            return
+        for neighbour in self.neighbours.values():
+            neighbour.ihu_skip = -1
+        self.want_hello(now)
+        again = ticks_add(now, min(_AGAIN_MS, self.hello_ms))
+        self.hello_due = again
+        if announced != (penalty < INFINITY):
+            self.update_due = again
+            if announced:
+                self.outbox.add(retraction(), now)
+            else:
+                self.outbox.want_dump(now)
 
     def next_timer(self):
         """The tick of the next Hello or full update."""

@@ -180,11 +180,13 @@ class Listener:
 
     def route_request(self, key):
         """Route Request (3.8.1.1)."""
-        self._router.route_requested(self._peer, key, self._now)
+        self._router.inquiries.route_requested(self._peer, key, self._now)
 
     def seqno_request(self, key, seqno, hop_count, router_id):
         """Seqno Request (3.8.1.2)."""
-        self._router.seqno_requested(self._peer, key, seqno, hop_count, router_id, self._now)
+        self._router.inquiries.seqno_requested(
+            self._peer, key, seqno, hop_count, router_id, self._now
+        )
 
     def _greet(self, neighbour):
         """Tells a new neighbour all, asks it for all, and says with the next Hello that it is
@@ -235,6 +237,18 @@ class Listener:
         neighbour.ihu_skip = 0
         self._router.neighbour_changed((neighbour,), self._now)
         self._notice(neighbour)
+
+    def reprice(self, interface, now):
+        """Acts at once on the changed penalty of an interface."""
+        self._now = now
+        changed = set()
+        for neighbour in interface.neighbours.values():
+            old = neighbour.cost
+            if neighbour.recost():
+                changed.add(neighbour)
+                if INFINITY in (old, neighbour.cost):
+                    self._notice(neighbour)
+        self._router.neighbour_judged(changed, now)
 
     def _notice(self, neighbour):
         name = "neighbour_down" if neighbour.cost == INFINITY else "neighbour_up"

@@ -78,7 +78,8 @@ class Neighbour:
     """A neighbour on an interface; `cost` is the link's, INFINITY while it is not usable.
 
     mute_due: the tick at which it is forgotten if it still sends no Hello; ihu_skip: how many of
-    our Hellos go without an IHU for it; auth: its mac.PeerAuth, if any.
+    our Hellos go without an IHU for it, or negative: how many more than one go with it; auth:
+    its mac.PeerAuth, if any.
     """
 
     def __init__(self, interface, address, mute_due):
@@ -119,6 +120,10 @@ class Neighbour:
 
     def rxcost(self):
         """What we tell the neighbour in our IHUs."""
+        return min(self._heard_cost() + self.interface.penalty, INFINITY)
+
+    def _heard_cost(self):
+        """What the link costs by the Hellos that came, without the interface's penalty."""
         interface = self.interface
         if interface.wireless:
             heard = _bits(max(self.multicast.bits, self.unicast.bits))
@@ -132,9 +137,10 @@ class Neighbour:
 
     def recost(self):
         """Computes the cost anew; whether it changed."""
-        rxcost = self.rxcost()
+        rxcost = self._heard_cost()
         cost = self.txcost
-        if rxcost >= INFINITY or cost >= INFINITY:
+        penalty = self.interface.penalty
+        if rxcost >= INFINITY or cost >= INFINITY or penalty >= INFINITY:
             cost = INFINITY
         else:
             if self.interface.wireless:
@@ -143,7 +149,7 @@ class Neighbour:
             if self.rtt:
                 cost += self.interface.rtt_penalty(self.rtt)
             # A cost of 0 would break strict monotonicity, and with it loop-freedom (3.5.2).
-            cost = min(max(cost, 1), INFINITY)
+            cost = min(max(cost, 1) + penalty, INFINITY)
         changed = cost != self.cost
         self.cost = cost
         return changed

@@ -2,14 +2,13 @@
 
 from micropython import const
 
+from branchline.babel.inquiries import Inquiries
 from branchline.babel.news import News
-from branchline.babel.packet import retraction, route_request, seqno_request
 from branchline.babel.prefix import prefix_text
 from branchline.babel.records import NONE
-from branchline.babel.requests import HOP_COUNT, Requests
 from branchline.babel.source import newer
 from branchline.babel.tlv import INFINITY
-from branchline.wire.ticks import ticks_add, ticks_diff
+from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 # A change of the metric that the neighbours are told of at once.
 _SIGNIFICANT = const(48)
@@ -23,6 +22,10 @@ _ECHO_MS = const(60_000)
 _SWEEP_ROWS = const(128)
 _SLICE_MS = const(20)
 _SWEEP_MS = const(1_000)
+# How often, and how far apart, a refresh is told: the first word may be lost, and BIRD passes
+# most of it on only when the next packet wakes it.
+_REFRESH_TIMES = const(3)
+_REFRESH_MS = const(60)
 
 
 class Router:
@@ -36,7 +39,7 @@ class Router:
         self.table = table
         self.policy = policy
         self.stub = stub
-        self.requests = Requests(counters)
+        self.inquiries = Inquiries(self, interfaces, counters)
         self.news = News(table, counters)
         self._interfaces = interfaces
         self._random = random
@@ -44,6 +47,8 @@ class Router:
         self._log = log
         self._echo_until = None
         self._swept = 0
+        self._refreshes = 0
+        self._refresh_due = None
 
     # -- what we announce ourselves
 
@@ -80,6 +85,31 @@ class Router:
     def _note_echo(self, now):
         self._echo_until = ticks_add(now, _ECHO_MS)
 
+    def raise_seqno(self):
+        """What we announce from here on is newer than all that is known of us."""
+        self.seqno = (self.seqno + 1) & 0xFFFF
+
+    def refresh(self, now):
+        """Has the network drop, at once, the ways to us that a lost link of ours has cut.
+
+        Neighbours are asked for the seqno that we announce in the same packet: stock daemons
+        tell an update urgently only if it answers a request. Who hears it prefers the ways that
+        carry it.
+        """
+        self.raise_seqno()
+        self._refreshes = _REFRESH_TIMES
+        self._tell_refresh(now)
+
+    def _tell_refresh(self, now):
+        self._refreshes -= 1
+        self._refresh_due = ticks_add(now, _REFRESH_MS) if self._refreshes else None
+        prefixes = self.table.prefixes
+        for row in range(len(prefixes)):
+            if prefixes.local[row]:
+                # The request goes first: requests are written before updates.
+                self.inquiries.ask_for_ourselves(row, now)
+                self.tell(row, now, True)
+
     # -- updates
 
     def update(self, neighbour, key, interval, seqno, metric, router_id, next_hop, now):
@@ -108,7 +138,7 @@ class Router:
             prefix = table.routes.prefix[row]
         self._store(row, interval, seqno, metric, router_id, next_hop, now)
         self.select(prefix, now)
-        if metric < INFINITY and self.requests.satisfied(key, router_id, seqno):
+        if metric < INFINITY and self.inquiries.pending.satisfied(key, router_id, seqno):
             self.tell(prefix, now, True)
 
     def _refusal(self, neighbour, key, router_id, next_hop):
@@ -179,7 +209,7 @@ class Router:
             self._counters.bump("unfeasible")
             wanted = selected == NONE or row == selected
             if wanted or metric + routes.neighbour[row].cost < routes.total(selected):
-                self._ask(prefix, router_id, routes.neighbour[row], now)
+                self.inquiries.ask(prefix, router_id, routes.neighbour[row], now)
             if row == selected and router_id == old_id:
                 return
         if metric < INFINITY:
@@ -200,6 +230,18 @@ class Router:
             # Appendix B: a route lives for 3.5 times the promised interval.
             routes.expires[row] = ticks_add(now, interval * 35)
         routes.metric[row] = metric
+        if feasible and selected != NONE:
+            self._compare(row, selected, now)
+
+    def _compare(self, row, selected, now):
+        """Doubts a prefix's selected route where another, usable one has a newer seqno."""
+        routes = self.table.routes
+        if (
+            newer(routes.seqno[row], routes.seqno[selected])
+            and routes.router_id[row] == routes.router_id[selected]
+            and routes.total(row) < INFINITY
+        ):
+            self.inquiries.doubt(routes.prefix[row], routes.seqno[row], now)
 
     def retract_all(self, neighbour, now):
         """Takes all routes of a neighbour for retracted."""
@@ -211,12 +253,15 @@ class Router:
 
     # -- selection
 
-    def select(self, prefix, now):
-        """Selects a prefix's route anew and tells the owner and the neighbours of a change."""
+    def select(self, prefix, now, doubting=False):
+        """Selects a prefix's route anew and tells the owner and the neighbours of a change.
+
+        doubting: the selected route has had its time to show the newest seqno (Table.best).
+        """
         table = self.table
         prefixes = table.prefixes
         old = prefixes.selected[prefix]
-        new = NONE if prefixes.local[prefix] else table.best(prefix, now)
+        new = NONE if prefixes.local[prefix] else table.best(prefix, now, doubting)
         if new == old:
             if new != NONE:
                 change = table.routes.total(new) - prefixes.announced[prefix]
@@ -228,37 +273,13 @@ class Router:
         if new == NONE:
             if not prefixes.local[prefix]:
                 self._hold(prefix, now)
-                self._ask(prefix, table.routes.router_id[old], None, now)
+                self.inquiries.ask(prefix, table.routes.router_id[old], None, now)
                 self.tell(prefix, now, True)
             return
         prefixes.hold[prefix] = None
         routes = table.routes
         same = old != NONE and routes.router_id[old] == routes.router_id[new]
         self.tell(prefix, now, not same)
-
-    def _ask(self, prefix, router_id, neighbour, now):
-        """Sends a seqno request, to a neighbour or (None) to all, unless one is under way."""
-        table = self.table
-        source = table.sources.find(prefix, router_id)
-        if source == NONE:
-            return
-        key = table.prefixes.key[prefix]
-        seqno = (table.sources.seqno[source] + 1) & 0xFFFF
-        if self.requests.add(key, router_id, seqno, now, False):
-            self._send_request(key, router_id, seqno, neighbour, now)
-
-    def _send_request(self, key, router_id, seqno, neighbour, now):
-        tlv = seqno_request(key, seqno, HOP_COUNT, router_id)
-        if neighbour:
-            self._queue(neighbour.outbox, tlv, now)
-            return
-        for interface in self._interfaces.values():
-            if interface.up and interface.neighbours:
-                self._queue(interface.outbox, tlv, now)
-
-    def _queue(self, outbox, tlv, now):
-        if not outbox.add(tlv, now):
-            self._counters.bump("outbox_full")
 
     def tell(self, prefix, now, urgent):
         """Has the update of a prefix row sent on all interfaces soon (3.7.2)."""
@@ -270,7 +291,8 @@ class Router:
         span = _URGENT_MS if urgent else _TRIGGERED_MS
         due = ticks_add(now, self._random(1)[0] * span >> 8)
         for interface in self._interfaces.values():
-            if interface.up and interface.neighbours:
+            # Where the penalty is infinite, all was retracted and nothing announced since.
+            if interface.up and interface.neighbours and interface.penalty < INFINITY:
                 interface.outbox.want_update(prefix, _URGENT_TIMES if urgent else 1, due)
 
     def tell_all(self, now):
@@ -278,68 +300,6 @@ class Router:
         for interface in self._interfaces.values():
             if interface.up and interface.neighbours:
                 interface.outbox.want_dump(now)
-
-    # -- requests
-
-    def route_requested(self, neighbour, key, now):
-        """A Route Request (3.8.1.1); key None asks for all routes."""
-        if key is None:
-            neighbour.outbox.want_dump(now)
-            return
-        prefix = self.table.prefixes.find(key)
-        if prefix == NONE:
-            interval = max(1, neighbour.interface.update_ms // 10)
-            self._queue(neighbour.outbox, retraction(key, interval), now)
-        else:
-            neighbour.outbox.want_update(prefix, 1, now)
-
-    def seqno_requested(self, neighbour, key, seqno, hop_count, router_id, now):
-        """A Seqno Request (3.8.1.2): answered, or forwarded towards the prefix's router."""
-        table = self.table
-        prefix = table.prefixes.find(key)
-        if prefix == NONE:
-            return
-        if table.prefixes.local[prefix]:
-            if router_id == self.router_id and newer(seqno, self.seqno):
-                # Never by more than one, whatever is asked for.
-                self.seqno = (self.seqno + 1) & 0xFFFF
-                self.tell(prefix, now, True)
-            else:
-                neighbour.outbox.want_update(prefix, 1, now)
-            return
-        row = table.prefixes.selected[prefix]
-        routes = table.routes
-        if self.stub or row == NONE:
-            return
-        if routes.router_id[row] != router_id or not newer(seqno, routes.seqno[row]):
-            neighbour.outbox.want_update(prefix, 1, now)
-        elif hop_count > 1 and router_id != self.router_id:
-            self._forward(prefix, neighbour, seqno, hop_count - 1, router_id, now)
-
-    def _forward(self, prefix, requester, seqno, hop_count, router_id, now):
-        table = self.table
-        routes = table.routes
-        chosen = None
-        row = table.prefixes.route[prefix]
-        while row != NONE:
-            if routes.neighbour[row] is not requester and routes.total(row) < INFINITY:
-                chosen = routes.neighbour[row]
-                if table.is_feasible(row):
-                    break
-            row = routes.link[row]
-        key = table.prefixes.key[prefix]
-        if chosen and self.requests.add(key, router_id, seqno, now, True):
-            self._queue(chosen.outbox, seqno_request(key, seqno, hop_count, router_id), now)
-
-    def retry_requests(self, now):
-        """Sends our unanswered seqno requests again, where they are still needed."""
-        prefixes = self.table.prefixes
-        for key, router_id, seqno in self.requests.due(now):
-            row = prefixes.find(key)
-            if row == NONE or prefixes.local[row] or prefixes.selected[row] != NONE:
-                self.requests.forget(key)
-            else:
-                self._send_request(key, router_id, seqno, None, now)
 
     # -- neighbours that change, and the passing of time
 
@@ -350,6 +310,14 @@ class Router:
             if routes.neighbour[row] in changed:
                 self.select(routes.prefix[row], now)
 
+    def neighbour_judged(self, changed, now):
+        """The same where the owner wants the cost to count at once, without smoothing."""
+        routes = self.table.routes
+        for row in range(len(routes)):
+            if routes.neighbour[row] in changed:
+                routes.smoothed[row] = routes.total(row)
+        self.neighbour_changed(changed, now)
+
     def flush(self, neighbour, now):
         """Drops the routes of a neighbour that is gone; its cost is INFINITY already."""
         self.neighbour_changed((neighbour,), now)
@@ -357,6 +325,19 @@ class Router:
         for row in range(len(routes)):
             if routes.neighbour[row] is neighbour:
                 self.table.drop_route(row)
+
+    def handle_timer(self, now):
+        """Sends requests again, and gives up routes that were not confirmed in time."""
+        self.inquiries.retry(now)
+        for row in self.inquiries.ripe_doubts(now):
+            if self.table.prefixes.key[row] is not None:
+                self.select(row, now, True)
+        if self._refresh_due is not None and ticks_diff(now, self._refresh_due) >= 0:
+            self._tell_refresh(now)
+
+    def next_timer(self):
+        """The tick of the next deadline of handle_timer, or None."""
+        return earliest(self._refresh_due, *self.inquiries.next_timers())
 
     def sweep(self, now):
         """Lets routes, sources and holds expire, and selects where smoothing may have told.
@@ -382,7 +363,7 @@ class Router:
                     prefixes.announced[row] = INFINITY
                     self.news.mark(row)
                 elif prefixes.selected[row] == NONE:
-                    self._ask_any(row, now)
+                    self.inquiries.ask_any(row, now)
             prefixes.drop_if_idle(row)
         if self._swept:
             return _SLICE_MS
@@ -406,15 +387,5 @@ class Router:
                     table.drop_route(row)
             elif left < routes.interval[row] * 5 and row == table.prefixes.selected[prefix]:
                 # 3.8.2.3: asks before it is too late.
-                key = table.prefixes.key[prefix]
-                self._queue(routes.neighbour[row].outbox, route_request(key), now)
+                self.inquiries.ask_for_route(prefix, routes.neighbour[row], now)
             row = after
-
-    def _ask_any(self, prefix, now):
-        """Asks again for a starving prefix whose routes are all unfeasible (3.8.2.1)."""
-        routes = self.table.routes
-        row = self.table.prefixes.route[prefix]
-        while row != NONE:
-            if routes.total(row) < INFINITY:
-                self._ask(prefix, routes.router_id[row], routes.neighbour[row], now)
-            row = routes.link[row]

@@ -4,7 +4,7 @@ from micropython import const
 
 from branchline.babel.interface import GROUP
 from branchline.babel.mac import pseudo_header
-from branchline.babel.packet import Packet
+from branchline.babel.packet import Packet, retraction
 from branchline.babel.prefix import IPV4
 from branchline.babel.records import NONE
 from branchline.babel.tlv import INFINITY
@@ -104,7 +104,10 @@ class Speaker:
             if not p.ihu(neighbour.address, rxcost, interval * _IHU_EVERY, origin, receive):
                 # The others' turn comes with the next Hello, before these.
                 return
-            neighbour.ihu_skip = 0 if neighbour.is_lossy() else _IHU_EVERY - 1
+            if neighbour.ihu_skip < 0:
+                neighbour.ihu_skip += 1
+            else:
+                neighbour.ihu_skip = 0 if neighbour.is_lossy() else _IHU_EVERY - 1
 
     def _updates(self, interface, box, p, now):
         """As many updates as fit: first the wanted ones, then the walk over the table."""
@@ -128,6 +131,10 @@ class Speaker:
             # MicroPython's dicts never shrink.
             box.updates = {}
         if not box.dumps(now):
+            return
+        if interface.penalty >= INFINITY:
+            if p.raw(retraction()):
+                box.end_dump(now)
             return
         row = box.dump
         while row < len(prefixes):
@@ -157,7 +164,10 @@ class Speaker:
             return True
         table = router.table
         router_id, seqno, metric = None, 0, INFINITY
-        if table.prefixes.local[row]:
+        if interface.penalty >= INFINITY:
+            # Whatever there is, not by this link.
+            pass
+        elif table.prefixes.local[row]:
             router_id, seqno, metric = router.router_id, router.seqno, 0
         elif table.prefixes.selected[row] != NONE and not router.stub:
             selected = table.prefixes.selected[row]

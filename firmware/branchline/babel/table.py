@@ -4,7 +4,7 @@ from micropython import const
 
 from branchline.babel.keys import Keys
 from branchline.babel.records import NONE, Rows, row_code
-from branchline.babel.source import Sources
+from branchline.babel.source import Sources, newer
 from branchline.babel.tlv import INFINITY
 from branchline.wire.ticks import ticks_add, ticks_diff
 
@@ -151,28 +151,44 @@ class Table:
             routes.prefix[row], routes.router_id[row], routes.seqno[row], routes.metric[row]
         )
 
-    def best(self, prefix, now):
+    def best(self, prefix, now, doubting=False):
         """The route to select for a prefix (3.6): feasible, of least metric; NONE if none is.
 
         The selected route stays unless another is better by the margin both now and smoothed
-        over time (A.3), so that two of like metric do not alternate.
+        over time (A.3), so that two of like metric do not alternate. A route that lacks a seqno
+        which another one has shown may lead to where a link was lost: it is worse than any that
+        has shown it. The selected one is spared that unless `doubting`. Loop-freedom does not
+        depend on any of this, only on what is feasible.
         """
         routes = self.routes
         best = NONE
         least = INFINITY
         current = self.prefixes.selected[prefix]
         current_total = INFINITY
+        seqno = None
+        mixed = False
         row = self.prefixes.route[prefix]
         while row != NONE:
             total = routes.total(row)
             self._smooth(row, total, now)
             if total < INFINITY and self.is_feasible(row):
+                if seqno is None:
+                    seqno = routes.seqno[row]
+                elif routes.seqno[row] != seqno:
+                    mixed = True
                 if row == current:
                     current_total = total
                 if total < least:
                     best = row
                     least = total
             row = routes.link[row]
+        if mixed:
+            if doubting and current_total < INFINITY and self._is_behind(current):
+                current_total = INFINITY
+            spared = current if current_total < INFINITY else NONE
+            if best != spared and self._is_behind(best):
+                best = self._least_confirmed(prefix, spared, best)
+                least = routes.total(best)
         if current_total < INFINITY and best != current:
             smoothed = routes.smoothed
             if (
@@ -181,6 +197,41 @@ class Table:
             ):
                 return current
         return best
+
+    def _is_usable(self, row):
+        return self.routes.total(row) < INFINITY and self.is_feasible(row)
+
+    def _is_behind(self, row):
+        """Whether another usable route from the same router has a newer seqno."""
+        routes = self.routes
+        router_id = routes.router_id[row]
+        seqno = routes.seqno[row]
+        other = self.prefixes.route[routes.prefix[row]]
+        while other != NONE:
+            if (
+                newer(routes.seqno[other], seqno)
+                and routes.router_id[other] == router_id
+                and self._is_usable(other)
+            ):
+                return True
+            other = routes.link[other]
+        return False
+
+    def _least_confirmed(self, prefix, spared, otherwise):
+        """The route of least metric among `spared` and those that are not behind; seqnos half a
+        circle apart may leave none, and then `otherwise`."""
+        routes = self.routes
+        best = NONE
+        row = self.prefixes.route[prefix]
+        while row != NONE:
+            if (
+                self._is_usable(row)
+                and (best == NONE or routes.total(row) < routes.total(best))
+                and (row == spared or not self._is_behind(row))
+            ):
+                best = row
+            row = routes.link[row]
+        return otherwise if best == NONE else best
 
     def _smooth(self, row, total, now):
         """Moves the smoothed metric towards the present one by the time that has passed."""

@@ -11,9 +11,9 @@ from branchline.hal.linux import mbedtls
 from branchline.hal.linux.signals import NAMES, Signals
 from branchline.hal.linux.sysctl import forwarding_enabled
 from branchline.openvpn.session import Environment
-from branchline.tunnel.engine import TUNNEL_UP
 from branchline.tunnel.manager import Manager
 from branchline.tunnel.native import NativeEngine
+from branchline.tunnel.tunnel import TUNNEL_UP
 from branchline.wire.errors import ConfigError
 from branchline.wire.overlay import Overlay
 from branchline.wire.ticks import earliest, ticks_diff
@@ -67,6 +67,7 @@ class Gateway:
 
     def __init__(self, config, profiles, log, status=None, crypto=None, portable_tls=False):
         self._log = log
+        self._name = config.name
         self._system = System(log)
         provider = Providers(
             [make for name, make in PROVIDERS if crypto is None or name in crypto],
@@ -77,7 +78,7 @@ class Gateway:
             self._engine(tunnel, profiles[tunnel.name], provider, native, rank)
             for rank, tunnel in enumerate(config.tunnels)
         ]
-        self._manager = Manager(engines, self._tunnel_changed)
+        self._manager = Manager(engines, self._system, self._tunnel_changed, self._works)
         self._routing = None
         if config.routing:
             # Babel takes a good part of a small heap: only who routes loads it.
@@ -85,9 +86,18 @@ class Gateway:
 
             self._routing = Routing(config, self._system, self._server_addresses)
         self._devices = {}
-        snapshot = status(engines, self._routing) if status else None
+        self._supervision = None
+        if config.watchdog.probe_ms:
+            from branchline.app.supervision import Supervision
+
+            self._supervision = Supervision(
+                config, self._system, self._manager, self._routing, self._note
+            )
+        snapshot = status(self.status) if status else None
         self._parts = [
-            part for part in (self._system, self._manager, self._routing, snapshot) if part
+            part
+            for part in (self._system, self._manager, self._supervision, self._routing, snapshot)
+            if part
         ]
         self._stopping = False
 
@@ -179,20 +189,42 @@ class Gateway:
             moved = wait(None if due is None else max(0, ticks_diff(due, now)))
 
     def _server_addresses(self):
-        known = [engine.server_address for engine in self._manager.engines]
+        known = [tunnel.server_address for tunnel in self._manager.tunnels]
         return [address for address in known if address]
 
-    def _tunnel_changed(self, engine, kind, detail):
+    def _tunnel_changed(self, tunnel, kind, detail):
         """Routing speaks over a tunnel as long as it is up."""
-        if not self._routing:
-            return
         now = self._system.ticks()
-        device = self._devices.pop(engine.name, None)
-        if device:
-            self._routing.tunnel_down(device, now)
-        if kind == TUNNEL_UP:
-            self._devices[engine.name] = detail
-            self._routing.tunnel_up(detail, engine.plan.addresses, engine.plan.mtu, now)
+        if self._routing:
+            device = self._devices.pop(tunnel.name, None)
+            if device:
+                self._routing.tunnel_down(device, now)
+            if kind == TUNNEL_UP:
+                self._devices[tunnel.name] = detail.device
+                self._routing.tunnel_up(detail.device, detail.addresses, detail.mtu, now)
+        if self._supervision:
+            self._supervision.tunnel_changed(tunnel, kind, detail, now)
+
+    def _works(self, tunnel):
+        return self._supervision is None or self._supervision.works(tunnel)
+
+    def _note(self, subject, event, reason, level="info"):
+        """A decision, for the log and the journal."""
+        self._log(level, subject, event, reason)
+
+    def status(self):
+        """A dict of JSON values: everything that is to be seen of the gateway."""
+        now = self._system.ticks()
+        tunnels = []
+        for tunnel in self._manager.tunnels:
+            status = tunnel.status()
+            if self._supervision:
+                status.update(self._supervision.status(tunnel.name, now))
+            tunnels.append(status)
+        status = {"name": self._name, "tunnels": tunnels}
+        if self._routing:
+            status["routing"] = self._routing.status()
+        return status
 
     def _signal(self, signals):
         number = signals.read()

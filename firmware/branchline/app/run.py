@@ -105,7 +105,7 @@ def _run(folder, config, profiles):
             config,
             profiles,
             log,
-            (lambda engines, routing: StatusFile(status_path, config.name, engines, routing, log))
+            (lambda status: StatusFile(status_path, status, log))
             if status_path
             else None,
             names and names.split(","),

@@ -11,16 +11,13 @@ _PERIOD_MS = const(1000)
 
 
 class StatusFile:
-    """Writes {"name", "tunnels": [engine.status()], "routing": routing.status()} to path; the log
-    is told when that begins to fail."""
+    """Writes status() to path; the log is told when that begins to fail."""
 
-    def __init__(self, path, name, engines, routing, log):
+    def __init__(self, path, status, log):
         self._path = path
         self._log = log
         self._failing = False
-        self._name = name
-        self._engines = engines
-        self._routing = routing
+        self._status = status
         self._due = None
 
     def next_timer(self):
@@ -32,14 +29,8 @@ class StatusFile:
         if self._due is not None and ticks_diff(now, self._due) < 0:
             return
         self._due = ticks_add(now, _PERIOD_MS)
-        snapshot = {
-            "name": self._name,
-            "tunnels": [engine.status() for engine in self._engines],
-        }
-        if self._routing:
-            snapshot["routing"] = self._routing.status()
         try:
-            self._write(json.dumps(snapshot))
+            self._write(json.dumps(self._status()))
         except OSError as error:
             if not self._failing:
                 text = "cannot write " + self._path + ": " + str(error)

@@ -99,6 +99,12 @@ class System:
 
         return BabelSocket(device, link_local)
 
+    def open_probe(self, device, target, identifier):
+        """A Probe of an address (4 or 16 octets) by a device; OSError with a text."""
+        from branchline.hal.linux.probe import Probe
+
+        return Probe(device, target, identifier)
+
     def watch_links(self):
         """A LinkWatch."""
         from branchline.hal.linux.link_watch import LinkWatch

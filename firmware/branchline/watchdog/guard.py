@@ -49,10 +49,13 @@ class Guard:
 
     # ---- what happens to the tunnel ----
 
-    def tunnel_up(self, now):
-        """Its session begins."""
+    def tunnel_up(self, probed, now):
+        """Its session begins; probed: whether there is a way to probe it."""
         self.is_up = True
-        self.health.start(now)
+        if probed:
+            self.health.start(now)
+        else:
+            self.ladder.end()
         self._events.append((CHANGED, None))
 
     def tunnel_down(self, wanted, now):
@@ -109,7 +112,7 @@ class Guard:
             if state == h.DOWN:
                 self._penalise(now)
                 self.ladder.begin(now)
-            elif state in (h.UP, h.DEGRADED):
+            else:
                 self.ladder.end()
             self._tell(CHANGED, "health", h.STATE_NAMES[state] + ": " + reason)
 

@@ -1,4 +1,4 @@
-"""The watchdog at work: probes sent, verdicts told to routing, steps of the ladders carried out."""
+"""The watchdog at work: sends probes, tells routing what they say, carries out the steps."""
 
 from micropython import const
 
@@ -28,9 +28,9 @@ class _Watched:
 
 
 class Supervision:
-    """config: app.settings.Config; manager: tunnel.manager.Manager; routing: app.routing.Routing or
-    None; note(subject, event, reason, level): writes log and journal; machine: app.machine.Machine,
-    which acts on the WAN and the board, or None."""
+    """config: app.settings.Config; manager: tunnel.manager.Manager; routing: app.routing.Routing
+    or None; note(subject, event, reason, level): writes log and journal; machine:
+    app.machine.Machine, which acts on the WAN and the board, or None."""
 
     def __init__(self, config, system, manager, routing, note, machine=None):
         settings = config.watchdog
@@ -155,10 +155,9 @@ class Supervision:
             if tunnel.state == UP:
                 self._note(tunnel.name, "restart", reason, "warning")
                 tunnel.restart(reason, now, tunnel.has_other_remote, True)
-        elif rung == ENGINE:
-            if not tunnel.finished:
-                self._note(tunnel.name, "restart", "the whole engine: " + reason, "warning")
-                tunnel.restart_engine(reason, now)
+        elif rung == ENGINE and not tunnel.finished:
+            self._note(tunnel.name, "restart", "the whole engine: " + reason, "warning")
+            tunnel.restart_engine(reason, now)
 
     # ---- what routing is told ----
 

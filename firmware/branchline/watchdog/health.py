@@ -41,8 +41,8 @@ _LATE_MS = const(50)
 _RECOVER = const(3)  # answers in a row after which a dead tunnel is up
 _UNANSWERED_MS = const(5000)
 _SLOW_MS = const(1000)
-# Of the last 64 regular probes; at 9.75 % 6 are missing, 20 or more once in many years, and at 30 %
-# loss each way (51 %) 33.
+# Of the last 64 regular probes; at 9.75 % 6 are missing, 20 or more once in many years, and at
+# 30 % loss each way (51 %) 33.
 _WINDOW = const(64)
 _LOSSY = const(20)
 _LOSSLESS = const(10)
@@ -140,11 +140,11 @@ class Health:
             self._wanted = self._wanted or self._suspect < 0
 
     def _interval(self, now):
-        if self.state == UNKNOWN and not self._ever:
-            if ticks_diff(now, self._began) >= _UNANSWERED_MS:
-                if not self.reason:
-                    self._set(UNKNOWN, "the hub does not answer probes", now, True)
-                return _SLOW_MS
+        never = self.state == UNKNOWN and not self._ever
+        if never and ticks_diff(now, self._began) >= _UNANSWERED_MS:
+            if not self.reason:
+                self._set(UNKNOWN, "the hub does not answer probes", now, True)
+            return _SLOW_MS
         return self._idle_ms if self._idle and self.state == UP else self._probe_ms
 
     def _was_late(self, due, now):
@@ -289,7 +289,8 @@ class Health:
                 text %= (self._rtt_us // 1000, self._base_us // 1000)
                 self._set(DEGRADED, text, now, True)
         elif self.state == DEGRADED and ticks_diff(now, self._since) >= _MIN_STAY_MS:
-            if self._lost <= _LOSSLESS and slowed < self._base_us + _SLOWED_US // 2:
+            good = self._lost <= _LOSSLESS and slowed < self._base_us + _SLOWED_US // 2
+            if good:
                 self._set(UP, "loss and delay are low", now, True)
 
     def _set(self, state, reason, now, tell=False):

@@ -1,4 +1,4 @@
-"""The ladder: what is restarted when something does not work, in what order, and how often at most.
+"""The ladder: what is restarted when something does not work, in what order, and how often.
 
 Each rung is taken when the trouble has lasted for its time. The last one is taken again after the
 same time. Nothing is taken more often than its limit for an hour allows, nor while it is forbidden

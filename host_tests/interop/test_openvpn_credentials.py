@@ -44,7 +44,7 @@ def test_user_and_password_without_a_certificate(pair):
     running.stop()
 
 
-@pytest.mark.parametrize("retry, wait", [("none", "300 s"), ("nointeract", "1 s")])
+@pytest.mark.parametrize("retry, wait", [("none", "300 s"), ("nointeract", "(0.[789]|1)")])
 def test_a_wrong_password_is_told_and_seldom_tried_again(pair, retry, wait):
     server = pair.server(users=_USERS)
     profile = pair.profile(server, lines=(f"auth-retry {retry}",)).replace(_PASSWORD, "guess-99")
@@ -52,7 +52,7 @@ def test_a_wrong_password_is_told_and_seldom_tried_again(pair, retry, wait):
     running.wait_for(rf"warning {TUNNEL} down auth-failed: .*next attempt in {wait}")
     if retry == "nointeract":
         running.wait_for(rf"{TUNNEL} down auth-failed", count=2)
-    assert running.tunnel_status(TUNNEL)["state"] in ("waiting", "connecting")
+    assert running.tunnel_status(TUNNEL)["state"] in ("down", "setup")
     running.stop()
     assert "guess-99" not in running.log()
 

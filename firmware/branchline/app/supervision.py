@@ -2,9 +2,8 @@
 
 from micropython import const
 
-from branchline.babel.tlv import INFINITY
 from branchline.tunnel.tunnel import TUNNEL_UP, UP
-from branchline.watchdog.guard import CHANGED, ENGINE, REBIND, RESTART, STEP, Guard
+from branchline.watchdog.guard import ENGINE, INFINITY, REBIND, RESTART, STEP, Guard
 from branchline.wire.ip import format_address
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
@@ -13,6 +12,8 @@ _SECOND_MS = const(1000)
 # and what comes back within this time comes back for nothing. Without, only the end of the device
 # moves the traffic.
 _RESTART_MS = const(3000)
+# Ends of a session that say nothing against the way to the hub.
+_ORDERLY = ("restart", "auth-failed", "auth-token", "inactive")
 
 
 class _Watched:
@@ -34,7 +35,6 @@ class Supervision:
 
     def __init__(self, config, system, manager, routing, note, machine=None):
         settings = config.watchdog
-        restart_ms = _RESTART_MS if routing else 0
         self._system = system
         self._manager = manager
         self._routing = routing
@@ -42,7 +42,7 @@ class Supervision:
         self._machine = machine
         self._second = None
         self._watched = [
-            _Watched(tunnel, Guard(tunnel.name, settings, system.random, restart_ms), entry.probe)
+            _Watched(tunnel, Guard(tunnel.name, settings, system.random, _RESTART_MS), entry.probe)
             for tunnel, entry in zip(manager.tunnels, config.tunnels)
         ]
         self._identifier = int.from_bytes(system.random(2), "big")
@@ -57,7 +57,7 @@ class Supervision:
             watched.guard.tunnel_up(now)
         else:
             self._close(watched)
-            watched.guard.tunnel_down("%s: %s" % detail, detail[0] == "restart", now)
+            watched.guard.tunnel_down(detail[0] in _ORDERLY, now)
         self._settle(now)
 
     def _find(self, name):
@@ -70,6 +70,9 @@ class Supervision:
         watched.device = link.device
         watched.penalty = 0
         target = watched.target or link.gateway or link.gateway_ipv6
+        if link.ends_idle:
+            self._note(watched.tunnel.name, "unprobed", "probes would keep `inactive` from it")
+            return
         if target is None:
             self._note(watched.tunnel.name, "unprobed", "the hub has no address in the tunnel")
             return
@@ -138,14 +141,15 @@ class Supervision:
 
     def _take(self, watched, event, now):
         """Carries out or tells what a guard has decided; whether penalties may have changed."""
-        kind, (what, reason) = event
+        kind, detail = event
         tunnel = watched.tunnel
         if kind == STEP:
-            self._step(tunnel, what, reason, now)
-        else:
-            level = "info" if what in ("up", "reused") else "warning"
-            self._note(tunnel.name, what, reason, level)
-        return kind == CHANGED
+            self._step(tunnel, detail[0], detail[1], now)
+            return False
+        if detail:
+            good = watched.guard.is_usable() and detail[0] != "suppressed"
+            self._note(tunnel.name, detail[0], detail[1], "info" if good else "warning")
+        return True
 
     def _step(self, tunnel, rung, reason, now):
         if rung == REBIND:
@@ -165,7 +169,6 @@ class Supervision:
         """Tells routing what each tunnel may carry. A damped tunnel carries nothing, unless no
         other one could take its place: to cut the branch off would be worse than any flap."""
         others = [w for w in self._watched if w.guard.is_usable() and not w.guard.is_damped]
-        lost = False
         for watched in self._watched:
             if watched.device is None:
                 continue
@@ -175,12 +178,12 @@ class Supervision:
                 penalty = INFINITY
             if penalty == watched.penalty:
                 continue
-            lost = lost or penalty == INFINITY
             watched.penalty = penalty
             if self._routing:
                 self._routing.set_penalty(watched.device, penalty, now)
-        if lost and self._routing:
-            self._routing.refresh(now)
+            elif others and not guard.is_usable():
+                # Only the end of its device moves the traffic.
+                watched.tunnel.restart(guard.health.reason, now, False, True)
 
     # ---- for others ----
 

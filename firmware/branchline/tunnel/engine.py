@@ -41,15 +41,17 @@ class Link:
 
     addresses: (octets, prefix length, peer or None); gateway, gateway_ipv6: the hub's addresses in
     the tunnel, None where it has none; server: the address outside of it. All in octets.
+    ends_idle: the profile or the server wants the tunnel to end when it is idle.
     """
 
-    def __init__(self, device, addresses, mtu, gateway, gateway_ipv6, server):
+    def __init__(self, device, addresses, mtu, gateway, gateway_ipv6, server, ends_idle=False):
         self.device = device
         self.addresses = addresses
         self.mtu = mtu
         self.gateway = gateway
         self.gateway_ipv6 = gateway_ipv6
         self.server = server
+        self.ends_idle = ends_idle
 
 
 class Retry:

@@ -134,7 +134,7 @@ class NativeEngine:
         """Time has passed."""
         if self._due is not None and ticks_diff(now, self._due) >= 0:
             self._due = None
-            self._end("timeout", "no TCP connection in time")
+            self._end("timeout", "the server takes no TCP connection")
         if self._session:
             self._session.handle_timer(now)
             if self._session.needs_drain:
@@ -293,7 +293,13 @@ class NativeEngine:
             plan.mtu,
         )
         link = engine.Link(
-            device.name, plan.addresses, plan.mtu, plan.gateway, plan.gateway_ipv6, self._address
+            device.name,
+            plan.addresses,
+            plan.mtu,
+            plan.gateway,
+            plan.gateway_ipv6,
+            self._address,
+            options.inactive[0] > 0,
         )
         self._events.append((engine.UP, (link, text)))
 

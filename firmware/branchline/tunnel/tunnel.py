@@ -212,7 +212,7 @@ class Tunnel:
         if reason == e.AUTH_FAILED:
             self._refused(text, now)
         elif reason == e.TOKEN_EXPIRED:
-            self._wait(reason, text, 1000, now)
+            self._wait(e.AUTH_FAILED, text, 1000, now)
         elif reason == e.SERVER_RESTART and self.state == UP:
             if text.startswith("[") and "N" in text.partition("]")[0]:
                 # The server asks for the next remote.
@@ -243,7 +243,7 @@ class Tunnel:
         away = self._stay_away(now)
         self._due = ticks_add(now, max(ms, away))
         self._set(DOWN, now)
-        wait = "next attempt in %.1f s" % (max(ms, away) / 1000)
+        wait = "next attempt in %g s" % (max(ms, away) // 100 / 10)
         self._log("warning", "down", "%s: %s (%s)" % (reason, text, wait))
 
     def _stay_away(self, now):

@@ -6,20 +6,20 @@ penalty, and carries out the steps.
 
 from micropython import const
 
-from branchline.babel.tlv import INFINITY
 from branchline.watchdog import health as h
 from branchline.watchdog.damping import Damping
 from branchline.watchdog.health import Health
 from branchline.watchdog.ladder import Ladder, Rung
 from branchline.wire.ticks import earliest
 
+# RFC 8966 2.2. Babel's own constant would load its code where nobody routes.
+INFINITY = const(0xFFFF)
 # More than what delay can make of a cost (96 + 96), so that a good tunnel is always better.
 _DEGRADED = const(256)
 
 # Events: (kind, detail).
-CHANGED = const(1)  # what penalty() says, or may say; detail: (event, reason)
+CHANGED = const(1)  # what penalty() says, or may say; detail: (event, reason), or None: no news
 STEP = const(2)  # detail: (rung, reason)
-TOLD = const(3)  # only news; detail: (event, reason)
 
 # Steps.
 REBIND = "rebind"
@@ -53,18 +53,17 @@ class Guard:
         """Its session begins."""
         self.is_up = True
         self.health.start(now)
-        if not self.ladder.in_trouble:
-            self._tell(CHANGED, "up", "")
+        self._events.append((CHANGED, None))
 
-    def tunnel_down(self, reason, wanted, now):
-        """Its session ended; wanted: by ourselves, which is no flap."""
+    def tunnel_down(self, wanted, now):
+        """Its session ended; wanted: as it should, which is no flap."""
         was_usable = self.is_usable()
         self.is_up = False
         self.health.stop()
         self.ladder.begin(now)
         if was_usable and not wanted:
             self._penalise(now)
-        self._tell(CHANGED, "down", reason)
+        self._events.append((CHANGED, None))
 
     def is_usable(self):
         """Whether packets get through, as far as is known."""
@@ -112,7 +111,7 @@ class Guard:
                 self.ladder.begin(now)
             elif state in (h.UP, h.DEGRADED):
                 self.ladder.end()
-            self._tell(CHANGED, h.STATE_NAMES[state], reason)
+            self._tell(CHANGED, "health", h.STATE_NAMES[state] + ": " + reason)
 
     def _penalise(self, now):
         if self.damping.penalise(now) and not self._suppressed:

@@ -1,4 +1,4 @@
-"""A safe start, after several that crashed: it lasts for a while, then a full one is tried again."""
+"""A safe start, after several that crashed: it lasts for a while, then a full one is tried."""
 
 from micropython import const
 

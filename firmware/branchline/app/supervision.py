@@ -1,4 +1,4 @@
-"""The watchdog at work: probes sent, verdicts told to routing, steps of the ladders carried out."""
+"""The watchdog at work: sends probes, tells routing what they say, carries out the steps."""
 
 from micropython import const
 
@@ -30,9 +30,9 @@ class _Watched:
 
 
 class Supervision:
-    """config: app.settings.Config; manager: tunnel.manager.Manager; routing: app.routing.Routing or
-    None; note(subject, event, reason, level): writes the journal and,
-    unless level is None, the log."""
+    """config: app.settings.Config; manager: tunnel.manager.Manager; routing: app.routing.Routing
+    or None; note(subject, event, reason, level): writes the journal and, unless level is None,
+    the log."""
 
     def __init__(self, config, system, manager, routing, note):
         settings = config.watchdog
@@ -160,10 +160,9 @@ class Supervision:
         elif rung == RESTART:
             if tunnel.state == UP:
                 self._restart(tunnel, reason, now)
-        elif rung == ENGINE:
-            if not tunnel.finished:
-                self._note(tunnel.name, "restart", "engine: " + reason, None)
-                tunnel.restart_engine(reason, now)
+        elif rung == ENGINE and not tunnel.finished:
+            self._note(tunnel.name, "restart", "engine: " + reason, None)
+            tunnel.restart_engine(reason, now)
 
     def _restart(self, tunnel, reason, now):
         self._note(tunnel.name, "restart", reason, None)

@@ -1,4 +1,4 @@
-"""The object `watchdog` of gateway.json: what is noticed how soon, and what may be done about it."""
+"""The object `watchdog` of gateway.json: what is noticed how soon, what may be done about it."""
 
 from micropython import const
 
@@ -19,7 +19,8 @@ def read_watchdog(item):
     watchdog.probe_ms = _probe(item, "probe_ms", watchdog.probe_ms)
     watchdog.idle_probe_ms = _probe(item, "idle_probe_ms", watchdog.probe_ms)
     if watchdog.idle_probe_ms < watchdog.probe_ms:
-        fail(item.at("idle_probe_ms"), "is less than probe_ms", "an idle tunnel is probed less often")
+        hint = "an idle tunnel is probed less often"
+        fail(item.at("idle_probe_ms"), "is less than probe_ms", hint)
     if item.has("damping"):
         _read_damping(item.member("damping"), watchdog)
     if item.has("per_hour"):

@@ -1,11 +1,13 @@
-"""What an engine is: it carries out one attempt after another; tunnel.tunnel decides which and when.
+"""What an engine is: it carries out attempts; tunnel.tunnel decides which and when.
 
 An engine has `name`, `retry` (a Retry), and
 
     open(now)                       gets ready; READY or FATAL follows as an event
-    connect(index, address, now)    one attempt to the remote of that index at that address (octets);
-                                    `patience_ms` is how long the server may take to answer at all
-    disconnect(now)                 ends the attempt or the session politely; DOWN (STOPPED, "") follows
+    connect(index, address, now)    one attempt to the remote of that index at that address
+                                    (octets); `patience_ms` is how long the server may take to
+                                    answer at all
+    disconnect(now)                 ends the attempt or the session politely; DOWN (STOPPED, "")
+                                    follows
     rebind(now) -> bool             goes on with the session from a fresh socket; False: it cannot
     check(index, address, now) -> bool   asks beside the session whether that remote answers, and
                                     tells by ANSWER; False: it cannot

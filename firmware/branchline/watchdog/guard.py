@@ -54,7 +54,8 @@ class Guard:
         self.is_up = True
         if probed:
             self.health.start(now)
-        else:
+        if not (probed and self.health.ever_answered):
+            # This hub answers no probes: the session is all there is to know.
             self.ladder.end()
         self._events.append((CHANGED, None))
 
@@ -90,7 +91,9 @@ class Guard:
         """Time has passed; forbidden(rung): why a step may not be taken, or ""."""
         self.health.handle_timer(now)
         self.drain(now)
-        if self._suppressed and not self.damping.is_suppressed(now):
+        # Asked at any rate: what is not looked at for days decays no more (wire.ticks).
+        suppressed = self.damping.is_suppressed(now)
+        if self._suppressed and not suppressed:
             self._suppressed = False
             self._tell(CHANGED, "reused", "it has been quiet for long enough")
         rung = self.ladder.take(now, forbidden)

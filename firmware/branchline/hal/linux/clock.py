@@ -18,7 +18,7 @@ def ticks():
 
 
 def ticks_ms():
-    """The monotonic time in ms, which wraps as the port's own does: for long times, not deadlines."""
+    """The monotonic time in ms, which wraps as the port's own does: for long times only."""
     return _milliseconds()
 
 

@@ -13,9 +13,16 @@ from micropython import const
 from branchline.tunnel.engine import DOWN, FATAL, NOTE, READY, UP
 from branchline.tunnel.stock_link import DeviceNews
 from branchline.tunnel.stock_process import StockProcess
-from branchline.tunnel.stock_profile import StockProfile
-from branchline.tunnel.stock_reasons import explain
+from branchline.tunnel.stock_profile import INPUT, StockProfile, arguments
+from branchline.tunnel.stock_reasons import explain, find_mistake
 from branchline.tunnel.stock_remotes import RemoteQuery, read_entries, remote_of, remote_text
+from branchline.tunnel.stock_words import (
+    read_cipher,
+    read_count,
+    read_log,
+    read_password,
+    read_state,
+)
 from branchline.wire.errors import StateError
 from branchline.wire.ip import format_address
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
@@ -34,18 +41,6 @@ _QUIET_MS = const(5000)  # then a silent process is asked whether it is still th
 _OPEN_MS = const(30000)
 _END_MS = const(3000)
 _MAX_NOTES = const(64)
-_INPUT = "/proc/self/fd/0"
-# The options behind the profile override it: failures are answered here, not there.
-_OPTIONS = (
-    "--management-client --management-hold --management-query-remote "
-    "--management-query-passwords --management-up-down --connect-retry 1 1 --connect-retry-max 0 "
-    "--resolv-retry 0 --auth-retry nointeract --disable-dco --verb 2 --suppress-timestamps"
-).split()
-_LEVELS = (("F", "error"), ("W", "warning"), ("N", "warning"))
-_NEEDS = {
-    "Auth": "no user and password: give <auth-user-pass> in the profile, or a file",
-    "Private Key": "the private key has a password: give `askpass FILE` in the profile",
-}
 
 
 class ProcessEngine:
@@ -64,12 +59,7 @@ class ProcessEngine:
         self._dropped = stock.dropped
         self._has_blocks = stock.has_blocks
         self._label = system.random(6).hex() + "." if stock.random_hostname else ""
-        argv = [program, "--cd", folder, "--config", _INPUT, "--management", path, "unix"]
-        argv.extend(_OPTIONS)
-        if device:
-            argv.extend(("--dev", device, "--dev-type", stock.dev_type))
-        if rank:
-            argv.extend(("--route-metric", str(rank)))
+        argv = arguments(program, folder, path, stock, device, rank)
         self._process = StockProcess(system, self, argv, stock.config, path)
         self._state = _CLOSED
         self._events = []
@@ -79,7 +69,7 @@ class ProcessEngine:
         self._wanted = None  # (index, address) of the attempt
         self._last = None  # the one before, by the same process
         self._totals = self._base = (0, 0)  # octets sent and received
-        self._ciphers = ["", ""]  # of the data and of the control channel
+        self._ciphers = {}  # "cipher", "tls"
         self.attempts = 0
         self._forget()
 
@@ -204,8 +194,8 @@ class ProcessEngine:
             "remote": self._remote_text(),
             "device": self._link.device if up else None,
             "address": self._address_text() if up else None,
-            "cipher": self._ciphers[0] or None if up else None,
-            "tls": self._ciphers[1] or None if up else None,
+            "cipher": self._ciphers.get("cipher") if up else None,
+            "tls": self._ciphers.get("tls") if up else None,
             "rtt_ms": None,
             "tx_packets": None,
             "rx_packets": None,
@@ -271,12 +261,9 @@ class ProcessEngine:
         if self._state == _ENDING:
             self._over("stopped", "", False, now)
             return
-        for line in self._process.lines:
-            # Later ones are about what a server pushed.
-            if line.startswith("Options error:") and not self._is_set_up:
-                line = line.replace(_INPUT, self._profile_name)
-                self._over("options-error", line[14:].strip(), True, now)
-                return
+        if not self._is_set_up:
+            # Later mistakes are about what a server pushed, or come as FATAL.
+            self._fatal = find_mistake(self._process.lines).replace(INPUT, self._profile_name)
         reason, text, final = explain(self._cause, self._fatal, self._refusal or self._warning)
         if reason == "exited":
             how = "signal %d" % -status if status < 0 else "code %d" % status
@@ -365,14 +352,13 @@ class ProcessEngine:
             self._process.command("pid", now)
 
     def _changed(self, text, now):
-        """A state: time, name, cause, own IPv4 address, server's address and port, ..."""
+        """A state."""
         self._poke_due = None
-        fields = text.split(",")
-        name = fields[1] if len(fields) > 1 else ""
+        name, cause = read_state(text)
         if name in ("RECONNECTING", "EXITING"):
-            self._cause = fields[2] if len(fields) > 2 else ""
+            self._cause = cause
         elif name == "CONNECTED" and self._state == _CONNECTING:
-            if len(fields) > 2 and fields[2] != "SUCCESS":
+            if cause != "SUCCESS":
                 self._note("warning", "device", "openvpn could not set up everything")
             self._come_up(now)
 
@@ -392,9 +378,9 @@ class ProcessEngine:
         self._events.append((UP, self._link))
 
     def _count(self, text, now):
-        received, _, sent = text.partition(",")
-        if sent.isdigit() and received.isdigit():
-            self._totals = (int(sent), int(received))
+        totals = read_count(text)
+        if totals:
+            self._totals = totals
             self._counted = now
 
     def _check_silence(self, now):
@@ -415,29 +401,19 @@ class ProcessEngine:
 
     def _password(self, text, now):
         """Credentials: nobody is there to give any, and none are ever repeated."""
-        if text.startswith("Need"):
-            kind = text.split("'")[1] if text.count("'") > 1 else ""
-            self._finish("auth-failed", _NEEDS.get(kind, "it asks for a password"), now)
-        elif text.startswith("Verification Failed: 'Private Key'"):
-            self._finish("options-error", "the password of the private key is wrong", now)
-        elif text.startswith("Verification Failed"):
-            _, bracket, reason = text.partition("['")
-            reason = reason[:-2] if reason.endswith("']") else reason
-            self._refusal = reason if bracket else "the server refused the client's credentials"
+        refusal, reason, hint = read_password(text)
+        self._refusal = refusal or self._refusal
+        if reason:
+            self._finish(reason, hint, now)
 
     def _log(self, text):
-        """A message: time, flags, text."""
-        flags, _, message = text.partition(",")[2].partition(",")
-        for flag, level in _LEVELS:
-            if flag in flags:
-                self._warning = message
-                self._note(level, "openvpn", message)
-                return
-        for place, beginning in enumerate(("Data Channel: cipher ", "Control Channel: ")):
-            if message.startswith(beginning):
-                words = message[len(beginning) :].replace(",", " ").split()
-                self._ciphers[place] = words[0].strip("'") if not place else _tls(words)
-        self._note("debug", "openvpn", message)
+        level, message = read_log(text)
+        if level != "debug":
+            self._warning = message
+        negotiated = read_cipher(message)
+        if negotiated:
+            self._ciphers[negotiated[0]] = negotiated[1]
+        self._note(level, "openvpn", message)
 
     # ---- ends ----
 
@@ -478,8 +454,3 @@ class ProcessEngine:
 
     def _set(self, state):
         self._state = state
-
-
-def _tls(words):
-    """The version and the suite of "TLSv1.3 cipher TLSv1.3 TLS_AES_256_GCM_SHA384 ..."."""
-    return " ".join([words[0]] + words[3:4])

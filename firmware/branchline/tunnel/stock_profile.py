@@ -45,6 +45,29 @@ _DROPPED = {
     b"verb": _LOGS,
     b"writepid": _OURS,
 }
+# Changes no route, but OpenVPN tells the server's address in the tunnel only to who has some.
+_NO_ROUTE = ("--redirect-private", "!ipv4")
+_OPTIONS = (
+    "--management-client",
+    "--management-hold",
+    "--management-query-remote",
+    "--management-query-passwords",
+    "--management-up-down",
+    "--connect-retry",
+    "1",
+    "1",
+    "--connect-retry-max",
+    "0",
+    "--resolv-retry",
+    "0",
+    "--auth-retry",
+    "nointeract",
+    "--disable-dco",
+    "--verb",
+    "2",  # names the ciphers, but no commands
+    "--suppress-timestamps",
+)
+INPUT = "/proc/self/fd/0"  # standard input, from its beginning each time
 _CONNECTION = b"<connection>"
 _BOM = b"\xef\xbb\xbf"
 
@@ -109,3 +132,17 @@ class StockProfile:
 def _seconds(word, otherwise):
     """A plain decimal number of at most six digits, or `otherwise`."""
     return int(word) if word.isdigit() and len(word) < 7 else otherwise
+
+
+def arguments(program, folder, path, stock, device=None, rank=0):
+    """The command line for a StockProfile that comes on standard input. What stands behind the
+    profile overrides it: failures are answered by the gateway, not by the process."""
+    argv = [program]
+    argv.extend(_NO_ROUTE)
+    argv.extend(("--cd", folder, "--config", INPUT, "--management", path, "unix"))
+    argv.extend(_OPTIONS)
+    if device:
+        argv.extend(("--dev", device, "--dev-type", stock.dev_type))
+    if rank:
+        argv.extend(("--route-metric", str(rank)))
+    return argv

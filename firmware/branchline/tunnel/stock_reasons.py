@@ -36,7 +36,10 @@ _CAUSES = {
 _UNANSWERED = "failed to occur within"
 # What a message of the last resort begins with.
 _DEVICE = ("Cannot open TUN/TAP", "Cannot ioctl TUN", "Cannot allocate TUN/TAP")
-_FILES = ("Cannot load", "Cannot open", "Cannot pre-load", "Error: private key", "Options error")
+_FILES = ("Cannot load", "Cannot open", "Cannot pre-load", "Error: private key")
+_OPTIONS = "Options error: "
+_ERROR = "ERROR: "
+_LAST = "Exiting due to fatal error"
 # Without root or /dev/net/tun another try changes nothing.
 _FORBIDDEN = ("not permitted", "Permission denied", "No such file")
 
@@ -54,10 +57,21 @@ def explain(cause, fatal, warning):
     return reason, text, final
 
 
+def find_mistake(lines):
+    """The one of the last lines of a process that says why it did not even begin, or ""."""
+    for number, line in enumerate(lines):
+        if line.startswith(_OPTIONS):
+            return line
+        if line.startswith(_LAST) and number:
+            return lines[number - 1]
+    return ""
+
+
 def _explain_fatal(text):
-    for prefix in ("ERROR: ", "Error: "):
-        if text.startswith(prefix) and not text.startswith(_FILES):
-            text = text[len(prefix) :]
+    if text.startswith(_OPTIONS):
+        return "options-error", text[len(_OPTIONS) :], True
+    if text.startswith(_ERROR):
+        text = text[len(_ERROR) :]
     if text.startswith(_DEVICE):
         return "device", text, any([word in text for word in _FORBIDDEN])
     return ("options-error", text, True) if text.startswith(_FILES) else ("exited", text, False)

@@ -19,6 +19,7 @@ _MAX_LINE = const(8192)  # octets; the longest that OpenVPN itself writes has ab
 _MAX_LINES = const(4096)  # of one reply
 _MAX_ASKED = const(16)  # commands under way
 _ANSWER_MS = const(5000)
+_TAB = const(9)  # it parts the fields of `status 3`
 _NOTICES = (
     "BYTECOUNT",
     "BYTECOUNT_CLI",
@@ -39,8 +40,8 @@ _NOTICES = (
 
 
 def text_of(octets):
-    """Printable ASCII of what another program wrote; everything else becomes "?"."""
-    return "".join([chr(octet) if 32 <= octet < 127 else "?" for octet in octets])
+    """Printable ASCII, and tabs, of what another program wrote; all else becomes "?"."""
+    return "".join([chr(o) if 32 <= o < 127 or o == _TAB else "?" for o in octets])
 
 
 class Management:

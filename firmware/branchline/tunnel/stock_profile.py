@@ -103,7 +103,7 @@ class StockProfile:
                     self._drop(name, words, number)
                     line = b""
                 elif name == b"dev-type" and len(words) > 1:
-                    self.dev_type = words[1].decode()
+                    self.dev_type = "tap" if words[1] == b"tap" else "tun"
                     typed = True
                 elif name == b"dev" and len(words) > 1 and not typed:
                     self.dev_type = "tap" if words[1][:3] == b"tap" else "tun"

@@ -36,6 +36,7 @@ _kill = LIBC.func("i", "kill", "ii")
 _waitpid = LIBC.func("i", "waitpid", "ipi")
 _syscall = LIBC.func("l", "syscall", "lll")
 _memfd_create = LIBC.func("i", "memfd_create", "sI")
+_lseek = LIBC.func("l", "lseek", "ili")
 _access = LIBC.func("i", "access", "si")
 
 
@@ -194,6 +195,7 @@ def _memory_file(octets):
             file.close()
             raise failure("write to a file in memory")
         written += n
+    _lseek(file.fileno(), 0, 0)
     return file
 
 

@@ -11,7 +11,9 @@ from branchline.wire.errors import Unsupported
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 _CLOEXEC = const(1)  # memfd_create
-_PIPE_NONBLOCK_CLOEXEC = const(0x80800)
+_PIPE_CLOEXEC = const(0x80000)
+_F_SETFL = const(4)
+_O_NONBLOCK = const(0x800)
 _SETPGROUP = const(0x02)
 _SETSIGDEF = const(0x04)
 _SETSIGMASK = const(0x08)
@@ -32,6 +34,7 @@ _LOOK_MS = const(100)  # where the kernel has no pidfd
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _pipe2 = LIBC.func("i", "pipe2", "pi")
+_fcntl = LIBC.func("i", "fcntl", "iii")
 _kill = LIBC.func("i", "kill", "ii")
 _waitpid = LIBC.func("i", "waitpid", "ipi")
 _syscall = LIBC.func("l", "syscall", "lll")
@@ -94,12 +97,12 @@ class Children:
         program = _find(argv[0])
         given = _memory_file(standard_input)
         ends = bytearray(8)
-        if _pipe2(ends, _PIPE_NONBLOCK_CLOEXEC) < 0:
+        if _pipe2(ends, _PIPE_CLOEXEC) < 0:
             error = failure("make a pipe")
             given.close()
             raise error
-        # A child that nobody reads from loses lines rather than wait.
         output, theirs = [Descriptor(fd) for fd in struct.unpack("@ii", ends)]
+        _fcntl(output.fileno(), _F_SETFL, _O_NONBLOCK)
         try:
             pid = _spawn(program, argv, given.fileno(), theirs.fileno())
         except OSError:

@@ -11,18 +11,12 @@ second: hence `_POKE_MS`, and no SKIP where MOD will do.
 from micropython import const
 
 from branchline.tunnel.engine import DOWN, FATAL, NOTE, READY, UP
-from branchline.tunnel.stock_link import DeviceNews
+from branchline.tunnel.stock_attempt import Attempt
 from branchline.tunnel.stock_process import StockProcess
 from branchline.tunnel.stock_profile import INPUT, StockProfile, arguments
-from branchline.tunnel.stock_reasons import explain, find_mistake
+from branchline.tunnel.stock_reasons import find_mistake
 from branchline.tunnel.stock_remotes import RemoteQuery, read_entries, remote_of, remote_text
-from branchline.tunnel.stock_words import (
-    read_cipher,
-    read_count,
-    read_log,
-    read_password,
-    read_state,
-)
+from branchline.tunnel.stock_words import read_count
 from branchline.wire.errors import StateError
 from branchline.wire.ip import format_address
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
@@ -68,8 +62,6 @@ class ProcessEngine:
         self._due = None  # the end of OPENING or ENDING
         self._wanted = None  # (index, address) of the attempt
         self._last = None  # the one before, by the same process
-        self._totals = self._base = (0, 0)  # octets sent and received
-        self._ciphers = {}  # "cipher", "tls"
         self.attempts = 0
         self._forget()
 
@@ -82,15 +74,8 @@ class ProcessEngine:
         self._poke_due = None
         self._clings = False
         self._heard = self._counted = None
-        self._totals = self._base = (0, 0)
-        self._attempt_begins()
-
-    def _attempt_begins(self):
-        self._cause = self._fatal = self._warning = self._refusal = ""
-        self._query = None
-        self._news = DeviceNews()
-        self._link = None
-        self._base = self._totals
+        self._totals = (0, 0)  # octets sent and received
+        self._attempt = Attempt()
 
     # ---- what the Tunnel calls ----
 
@@ -109,7 +94,7 @@ class ProcessEngine:
             raise StateError("the engine is not ready, or there is no such remote")
         self.attempts += 1
         self._wanted = (index, address)
-        self._attempt_begins()
+        self._attempt = Attempt(self._totals)
         self._set(_CONNECTING)
         if self._clings and self._wanted != self._last:
             # OpenVPN would go to the address before, whatever it is told.
@@ -179,11 +164,12 @@ class ProcessEngine:
         """(octets sent, octets received) of the session, or None while there is none."""
         if self._state != _UP:
             return None
-        return tuple([total - base for total, base in zip(self._totals, self._base)])
+        return tuple([total - base for total, base in zip(self._totals, self._attempt.base)])
 
     def status(self):
         """A dict of JSON values."""
         up = self._state == _UP
+        attempt = self._attempt
         sent, received = self.traffic() or (0, 0)
         counters = self._process.counters
         return {
@@ -192,10 +178,10 @@ class ProcessEngine:
             "state": _STATE_NAMES[self._state],
             "pid": self._process.pid,
             "remote": self._remote_text(),
-            "device": self._link.device if up else None,
+            "device": attempt.link.device if up else None,
             "address": self._address_text() if up else None,
-            "cipher": self._ciphers.get("cipher") if up else None,
-            "tls": self._ciphers.get("tls") if up else None,
+            "cipher": attempt.cipher("cipher") if up else None,
+            "tls": attempt.cipher("tls") if up else None,
             "rtt_ms": None,
             "tx_packets": None,
             "rx_packets": None,
@@ -213,22 +199,22 @@ class ProcessEngine:
         if word == "BYTECOUNT":
             self._count(text, now)
         elif word == "LOG":
-            self._log(text)
+            level, message = self._attempt.log(text)
+            self._note(level, "openvpn", message)
         elif word == "STATE":
             self._changed(text, now)
         elif word == "UPDOWN":
-            if text.startswith("ENV,"):
-                self._news.take(text[4:])
-            elif text == "UP":
-                self._news = DeviceNews()
+            self._attempt.updown(text)
         elif word == "HOLD":
             self._held(now)
         elif word == "REMOTE":
             self._ask(text, now)
         elif word == "PASSWORD":
-            self._password(text, now)
+            reason, hint = self._attempt.password(text)
+            if reason:
+                self._finish(reason, hint, now)
         elif word == "FATAL":
-            self._fatal = text
+            self._attempt.fatal = text
         elif word in ("NEED-OK", "NEED-STR"):
             self._finish("options-error", "it asks for what nobody can answer", now)
 
@@ -263,13 +249,9 @@ class ProcessEngine:
             return
         if not self._is_set_up:
             # Later mistakes are about what a server pushed, or come as FATAL.
-            self._fatal = find_mistake(self._process.lines).replace(INPUT, self._profile_name)
-        reason, text, final = explain(self._cause, self._fatal, self._refusal or self._warning)
-        if reason == "exited":
-            how = "signal %d" % -status if status < 0 else "code %d" % status
-            last = text or (self._process.lines or [""])[-1]
-            text = "openvpn ended by " + how + (": " + last if last else "")
-        self._over(reason, text, final, now)
+            mistake = find_mistake(self._process.lines)
+            self._attempt.fatal = mistake.replace(INPUT, self._profile_name)
+        self._over(*self._attempt.ended(status, self._process.lines), now)
 
     # ---- one attempt ----
 
@@ -291,11 +273,8 @@ class ProcessEngine:
         elif self._state == _ENDING:
             self._over("stopped", "", False, now)
         elif self._state in (_CONNECTING, _UP):
-            self._clings = self._state == _UP or bool(self._refusal)
-            warning = self._refusal or self._warning
-            reason, words, final = explain(self._cause or "connection-failed", "", warning)
-            reason = "transport" if reason == "exited" else reason
-            self._over(reason, words, final, now)
+            self._clings = self._state == _UP or bool(self._attempt.refusal)
+            self._over(*self._attempt.restarted(), now)
 
     def _release(self, now):
         self._is_held = False
@@ -332,11 +311,12 @@ class ProcessEngine:
 
     def _answer(self, now):
         """Names the address if it asks about the right remote, or has it go on to that."""
-        if self._query is None:
+        attempt = self._attempt
+        if attempt.query is None:
             index, address = self._wanted
             target = self._remotes[index]
-            self._query = RemoteQuery(target, address, self._entries, self._has_blocks)
-        command = self._query.answer(self._asked)
+            attempt.query = RemoteQuery(target, address, self._entries, self._has_blocks)
+        command = attempt.query.answer(self._asked)
         self._asked = None
         if command is None:
             self._process.kill()
@@ -354,16 +334,14 @@ class ProcessEngine:
     def _changed(self, text, now):
         """A state."""
         self._poke_due = None
-        name, cause = read_state(text)
-        if name in ("RECONNECTING", "EXITING"):
-            self._cause = cause
-        elif name == "CONNECTED" and self._state == _CONNECTING:
-            if cause != "SUCCESS":
+        name, outcome = self._attempt.state(text)
+        if name == "CONNECTED" and self._state == _CONNECTING:
+            if outcome != "SUCCESS":
                 self._note("warning", "device", "openvpn could not set up everything")
             self._come_up(now)
 
     def _come_up(self, now):
-        device = self._news.device
+        device = self._attempt.news.device
         if not device:
             self._process.kill()
             self.on_broken("it does not say which device it uses", now)
@@ -372,10 +350,10 @@ class ProcessEngine:
             self._system.loosen_rp_filter(device)
         except (OSError, ValueError) as error:
             self._note("warning", "device", str(error.args[-1]))
-        self._link = self._news.link(self._wanted[1])
+        self._attempt.link = self._attempt.news.link(self._wanted[1])
         self._counted = now
         self._set(_UP)
-        self._events.append((UP, self._link))
+        self._events.append((UP, self._attempt.link))
 
     def _count(self, text, now):
         totals = read_count(text)
@@ -398,22 +376,6 @@ class ProcessEngine:
         elif self._state in (_OPENING, _CONNECTING) and self._process.is_quiet():
             self._heard = now
             self._process.command("pid", now)
-
-    def _password(self, text, now):
-        """Credentials: nobody is there to give any, and none are ever repeated."""
-        refusal, reason, hint = read_password(text)
-        self._refusal = refusal or self._refusal
-        if reason:
-            self._finish(reason, hint, now)
-
-    def _log(self, text):
-        level, message = read_log(text)
-        if level != "debug":
-            self._warning = message
-        negotiated = read_cipher(message)
-        if negotiated:
-            self._ciphers[negotiated[0]] = negotiated[1]
-        self._note(level, "openvpn", message)
 
     # ---- ends ----
 
@@ -449,8 +411,8 @@ class ProcessEngine:
         return remote_text(self._remotes[attempt[0]], attempt[1])
 
     def _address_text(self):
-        texts = [format_address(own) + "/" + str(plen) for own, plen, _ in self._link.addresses]
-        return ",".join(texts) or None
+        addresses = self._attempt.link.addresses
+        return ",".join([format_address(own) + "/" + str(n) for own, n, _ in addresses]) or None
 
     def _set(self, state):
         self._state = state

@@ -20,6 +20,9 @@ class Babeld(Daemon):
     """
 
     program = "babeld"
+    protocol = "babel"
+    lines: tuple[str, ...] = ()  # further directives
+    _lives = 0  # how often it has been reborn
 
     def start(self) -> "Babeld":
         """Start babeld with what the attributes say now; it remembers its seqno."""
@@ -31,6 +34,12 @@ class Babeld(Daemon):
         )
         self.process.wait_for("My id")
         return self
+
+    def reborn(self) -> "Babeld":
+        """As Daemon.reborn, with another router-id: the seqno is lost, and under the old one it
+        would not be believed for 3 minutes."""
+        self._lives += 1
+        return super().reborn()
 
     def neighbours(self) -> list[Neighbour]:
         """The neighbours it knows now, usable or not."""
@@ -56,7 +65,8 @@ class Babeld(Daemon):
     def _config(self) -> list[str]:
         key = f" key {self.keys[0].name}" if self.keys else ""
         hello = self.hello_ms / 1000
-        own = ":".join(f"{octet:02x}" for octet in (2, 0, 0, 0, 0, 0, 1, self.number))
+        own = ":".join(f"{octet:02x}" for octet in (
+            2, 0, 0, 0, 0, 0, 1 + self._lives % 255, self.number))
         # By its default of 4 s, a route that was first heard before its link was usable becomes
         # the best only half a minute later.
         lines = [f"router-id {own}", f"smoothing-half-life {_HALF_LIFE}"]

@@ -108,13 +108,11 @@ class FaultNetwork(Network):
         return profiles
 
     def gateway(self, name: str, engine: str = "native", **config) -> Gateway:
-        """Our gateway of a branch, with that engine for all tunnels; not started."""
-        tunnels = {hub: {"device": f"tun-{hub}"} for hub in self.centres}
-        if engine != "native":
-            tunnels = {hub: {**entry, "engine": engine} for hub, entry in tunnels.items()}
+        """Our gateway of a branch, not started. It relays nothing between the hubs, which have a
+        link of their own."""
         env = self.clocks[name].environment if name in self.clocks else {}
         routing = {"stub": True, **config.pop("routing", {})}
-        return super().gateway(name, tunnels=tunnels, env=env, routing=routing, **config)
+        return super().gateway(name, engine, env=env, routing=routing, **config)
 
     def path(self, percent: float, centre: DataCentre, *, up: bool = True, down: bool = True,
              udp: bool = False) -> None:

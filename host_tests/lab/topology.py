@@ -179,7 +179,7 @@ class Network:
         return {centre.name: centre.server.profile(branch, centre.relay.remote, lines=lines)
                 for centre in self.centres.values()}
 
-    def gateway(self, name: str, **config) -> Gateway:
+    def gateway(self, name: str, engine: str = "native", **config) -> Gateway:
         """The gateway of a branch, not started; `config` is for lab.gateway.Gateway, and its
         `routing` is merged into what fits the network."""
         branch = self.branches[name]
@@ -187,7 +187,8 @@ class Network:
                    "keys": [self.key.entry()] if self.key else [],
                    **config.pop("routing", {})}
         options = {"address": branch.static, "lans": branch.lans,
-                   "tunnels": {tunnel: {"device": f"tun-{tunnel}"} for tunnel in self.centres}}
+                   "tunnels": {tunnel: {"device": f"tun-{tunnel}", "engine": engine}
+                               for tunnel in self.centres}}
         return Gateway(branch.gateway, self.profiles(name), name=name, routing=routing,
                        **{**options, **config})
 

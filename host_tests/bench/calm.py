@@ -1,4 +1,4 @@
-"""What branches do when nothing is broken: false alarms on a lossy path, and CPU time when idle."""
+"""What branches do when nothing is broken: false alarms on a lossy path, CPU time when idle."""
 
 import re
 import time
@@ -20,12 +20,12 @@ _IDLE_S = 30.0
 _CALM_S = 5.0  # after the start
 _HELLO_MS = 500
 _BRANCHES = ("lyon", "nice", "brest")
-# What the logs say of a tunnel: that it was given up (stock openvpn's words and ours), and what our
-# watchdog thinks of it.
+# What the logs say of a tunnel: that its session was given up (in stock openvpn's words and ours),
+# and what our watchdog thinks of it.
 _ALARMS = {
     "restarts": re.compile(r"SIG(?:USR1|TERM)\[soft,|^\S+ +\S+ +\S+ +down ", re.MULTILINE),
     "down": re.compile(r"^\S+ +\S+ +\S+ +health +down", re.MULTILINE),
-    "damped": re.compile(r"^\S+ +\S+ +\S+ +damping +suppressed", re.MULTILINE),
+    "damped": re.compile(r"^\S+ +\S+ +\S+ +suppressed", re.MULTILINE),
 }
 
 

@@ -2,8 +2,8 @@
 
 Stock openvpn and babeld, and our gateway with each engine, take turns as both branches of one
 network, with the same hubs (stock openvpn and babeld) and profiles. Each of the 15 faults of
-lab.faults.BENCH is injected into the running network and healed again, and the next one waits until
-all is as before: see there for what their causes are.
+lab.faults.BENCH (their causes are told there) is injected into the running network and healed
+again, and the next one waits until all is as before.
 """
 
 import statistics

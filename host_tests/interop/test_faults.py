@@ -17,14 +17,14 @@ _BACK = 90.0  # ... in which all is to be as before once the fault has gone
 _MARGIN = 180.0  # seconds that a test may take beyond the fault itself
 
 
-def _matrix():
+def _matrix() -> list:
     """The long ones stand at the beginnings of the shares that four workers of pytest get."""
     middle = len(faults.BENCH) // 2
     ordered = [faults.LONG[0], *faults.BENCH[:middle], faults.LONG[1], *faults.BENCH[middle:],
                *faults.OTHERS]
-    for engine, fault in itertools.product(_ENGINES, ordered):
-        yield pytest.param(fault, engine, id=f"{fault.name}-{engine}",
-                           marks=pytest.mark.timeout(fault.hold + _MARGIN))
+    return [pytest.param(fault, engine, id=f"{engine}-{fault.name}".replace(" ", "-"),
+                         marks=pytest.mark.timeout(fault.hold + _MARGIN))
+            for engine, fault in itertools.product(_ENGINES, ordered)]
 
 
 @pytest.mark.parametrize("fault, engine", _matrix())

@@ -56,9 +56,9 @@ HELLO_MS = 200  # of daemons and gateways in tests: what takes three Hellos take
 
 
 class Daemon:
-    """A stock Babel daemon on a host; a subclass has its `program` and, in start(), sets `process`.
+    """A stock Babel daemon on a host; start() of a subclass sets `process`.
 
-    protocol: of its routes, as iproute2 names it.
+    It has its `program` and the `protocol` of its routes, as iproute2 names it.
     """
 
     program: str

@@ -67,8 +67,8 @@ class _Turn:
             fault.heal(network)
             problem = self._settle()
             after = traffic.between(healed, time.monotonic() - _LAST_REPLIES)
-        if fault.restart or problem:
-            self.end()
+        if problem or not network.is_over_udp():
+            self.end()  # the next fault is to find the tunnels as this one did
         return {
             "gap_ms": during.gap_ms, "lost": during.lost, "tcp_stall_ms": during.stall_ms,
             "back": back, "healed_gap_ms": after.gap_ms, "settled_s": after.ended - after.began,

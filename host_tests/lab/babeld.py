@@ -6,7 +6,6 @@ from host_tests.lab.babel import INFINITY, Daemon, Neighbour, Route
 from host_tests.lab.pki import Pki
 
 _TIMEOUT = 5.0
-_HALF_LIFE = 1  # s
 _UPDATE_HELLOS = 4  # a full update with every fourth Hello, as is babeld's default
 
 
@@ -22,6 +21,9 @@ class Babeld(Daemon):
     program = "babeld"
     protocol = "babel"
     lines: tuple[str, ...] = ()  # further directives
+    # Seconds. By babeld's default of 4, a route that was first heard before its link was usable
+    # becomes the best only half a minute later.
+    half_life = 1
     _lives = 0  # how often it has been reborn
 
     def start(self) -> "Babeld":
@@ -67,9 +69,7 @@ class Babeld(Daemon):
         hello = self.hello_ms / 1000
         own = ":".join(f"{octet:02x}" for octet in (
             2, 0, 0, 0, 0, 0, 1 + self._lives % 255, self.number))
-        # By its default of 4 s, a route that was first heard before its link was usable becomes
-        # the best only half a minute later.
-        lines = [f"router-id {own}", f"smoothing-half-life {_HALF_LIFE}"]
+        lines = [f"router-id {own}", f"smoothing-half-life {self.half_life}"]
         lines += [f"key id {k.name} type hmac-sha256 value {k.hex}" for k in self.keys]
         for device, kind in self.links.items():
             # All clients of a server are on its one device, and do not hear each other there.

@@ -38,7 +38,7 @@ def demonstrate(lab: Lab, daemon: Daemon, steps: Steps) -> None:
     """All of the demo; raises Failure when any of it does not work."""
     with steps.step("make two data centres and two branches, with an internet between them"):
         network = Network(lab, {_FAR: daemon.value, _NEAR: daemon.value}, ("lyon", "nice"),
-                          key=MacKey(), hello_ms=_HELLO_MS, wrap="tls-crypt")
+                          key=MacKey(), hello_ms=_HELLO_MS, half_life=0, wrap="tls-crypt")
         _delay(network)
     with steps.step("start the hubs: stock OpenVPN servers, and Babel between all") as results:
         network.start()

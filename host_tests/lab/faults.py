@@ -22,21 +22,18 @@ _NEW_HUB = "198.51.100.1"
 
 
 class Fault:
-    """A fault, and what it needs and leaves.
+    """A fault, and what it needs.
 
     name     in tables and on the command line
     cause    what happens, in words
     passable whether some way between the branches is left while it lasts
     clocks   whether the network must have been made with clocks
     hold     seconds that it has to last to show what it does
-    restart  whether the branches are to start afresh afterwards, for the next fault to find the
-             tunnels as this one did
     """
 
     passable = True
     clocks = False
     hold = 5.0
-    restart = False
 
     def __init__(self, name: str, cause: str):
         self.name = name
@@ -60,7 +57,6 @@ class Loss(Fault):
     def __init__(self, name: str, cause: str, percent: float = 100, **ways: bool):
         super().__init__(name, cause)
         self._percent, self._ways = percent, ways
-        self.restart = ways.get("udp", False)  # the tunnel stays on TCP for a while
 
     def inject(self, network: FaultNetwork) -> None:
         network.path(self._percent, network.near, **self._ways)
@@ -76,7 +72,6 @@ class UplinkLoss(Fault):
         super().__init__(name, cause)
         self._percent, self._which = percent, which
         self.passable = which.get("udp", False) or percent < 100
-        self.restart = True
 
     def inject(self, network: FaultNetwork) -> None:
         network.source.uplink.loss(self._percent, **self._which)

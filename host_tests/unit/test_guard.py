@@ -34,8 +34,8 @@ class Rig:
     def now(self):
         return ticks_add(PERIOD - 30_000, self.ms)
 
-    def up(self):
-        self.guard.tunnel_up(self.now())
+    def up(self, probed=True):
+        self.guard.tunnel_up(probed, self.now())
         return self
 
     def down(self, wanted=False):
@@ -89,7 +89,7 @@ def test_the_penalty_follows_the_state():
     rig = Rig()
     guard = rig.guard
     assert not guard.is_usable() and guard.penalty() == INFINITY
-    guard.tunnel_up(rig.now())
+    guard.tunnel_up(True, rig.now())
     for state, usable, penalty in (
         (UNKNOWN, True, 0),
         (UP, True, 0),
@@ -161,7 +161,7 @@ def test_next_timer_covers_the_reuse():
     rig = Rig(False).up()
     guard = rig.guard
     for _ in range(5):
-        guard.tunnel_up(rig.now())
+        guard.tunnel_up(True, rig.now())
         guard.tunnel_down(False, rig.now())
     guard.ladder.end()
     assert guard.is_damped
@@ -178,7 +178,7 @@ def test_old_flaps_are_forgotten_without_a_suppression():
     rig = Rig().up()
     for _ in range(8):
         rig.guard.tunnel_down(False, rig.now())
-        rig.guard.tunnel_up(rig.now())
+        rig.guard.tunnel_up(True, rig.now())
         for _ in range(7):
             rig.ms += 24 * 3_600_000
             rig.guard.handle_timer(rig.now())
@@ -224,6 +224,19 @@ def test_a_hub_that_answers_no_probes_is_not_restarted_for_that():
     rig.steps = []
     rig.up().run(600_000)
     assert rig.steps == [] and rig.guard.is_usable()
+
+
+def test_a_session_without_probes_counts_as_working():
+    rig = Rig().up().run(2000)
+    rig.answering = False
+    rig.run(1500)
+    assert not rig.guard.is_usable()
+    # The next one is with a hub that has no address to probe.
+    rig.down().up(probed=False)
+    rig.steps = []
+    rig.run(600_000)
+    assert rig.steps == [] and rig.guard.is_usable() and rig.guard.penalty() == 0
+    assert rig.guard.status(rig.now())["health"]["state"] == "unknown"
 
 
 def test_what_is_forbidden_waits():

@@ -53,7 +53,7 @@ def _config(top):
     top.allow("name", "address", "lans", "tunnels", "routing", "watchdog", "api", "log", "state")
     config = Config()
     config.name = top.word("name")
-    config.state = top.text("state", config.state, 255)
+    config.state = None if top.is_null("state") else top.text("state", config.state, 255)
     if top.has("api"):
         fail("api", _LATER, "remove it")
     if top.has("address"):

@@ -14,8 +14,16 @@ class Config:
         self.tunnels = []  # of Tunnel, at least one
         self.routing = None  # Routing
         self.watchdog = Watchdog()
-        self.state = "state"  # the folder of what is kept over a restart, beside gateway.json
+        self.state = "state"  # the folder of what is kept over a restart, or None: nothing is
         self.log_level = "info"  # debug info warning error
+
+    def simplify(self):
+        """What is optional goes, as after several crashes any of it may be the reason."""
+        device = self.watchdog.device
+        self.watchdog = Watchdog()
+        # A hardware watchdog that runs may be impossible to stop.
+        self.watchdog.device = device
+        self.routing = None
 
 
 class Lan:

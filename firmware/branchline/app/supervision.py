@@ -2,7 +2,7 @@
 
 from micropython import const
 
-from branchline.tunnel.tunnel import TUNNEL_UP, UP
+from branchline.tunnel.tunnel import DOWN, TUNNEL_UP, UP
 from branchline.watchdog.guard import ENGINE, INFINITY, REBIND, RESTART, STEP, Guard
 from branchline.wire.ip import format_address
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
@@ -12,6 +12,7 @@ _SECOND_MS = const(1000)
 # and what comes back within this time comes back for nothing. Without, only the end of the device
 # moves the traffic.
 _RESTART_MS = const(3000)
+_HURRY_MS = const(10_000)
 # Ends of a session that say nothing against the way to the hub.
 _ORDERLY = ("restart", "auth-failed", "auth-token", "inactive")
 
@@ -26,20 +27,19 @@ class _Watched:
         self.probe = None
         self.device = None
         self.penalty = None  # what routing was told last
+        self.hurry_until = None  # the WAN has changed: no patience with a dead session
 
 
 class Supervision:
     """config: app.settings.Config; manager: tunnel.manager.Manager; routing: app.routing.Routing
-    or None; note(subject, event, reason, level): writes log and journal; machine:
-    app.machine.Machine, which acts on the WAN and the board, or None."""
+    or None; note(subject, event, reason, level): writes log and journal."""
 
-    def __init__(self, config, system, manager, routing, note, machine=None):
+    def __init__(self, config, system, manager, routing, note):
         settings = config.watchdog
         self._system = system
         self._manager = manager
         self._routing = routing
         self._note = note
-        self._machine = machine
         self._second = None
         self._watched = [
             _Watched(tunnel, Guard(tunnel.name, settings, system.random, _RESTART_MS), entry.probe)
@@ -54,7 +54,7 @@ class Supervision:
         watched = self._find(tunnel.name)
         if kind == TUNNEL_UP:
             self._open(watched, detail)
-            watched.guard.tunnel_up(now)
+            watched.guard.tunnel_up(watched.probe is not None, now)
         else:
             self._close(watched)
             watched.guard.tunnel_down(detail[0] in _ORDERLY, now)
@@ -67,6 +67,8 @@ class Supervision:
         raise KeyError(name)
 
     def _open(self, watched, link):
+        # After a full heap nobody has told of the end before.
+        self._close(watched)
         watched.device = link.device
         watched.penalty = 0
         target = watched.target or link.gateway or link.gateway_ipv6
@@ -157,11 +159,14 @@ class Supervision:
                 self._note(tunnel.name, "rebind", "from a fresh socket: " + reason)
         elif rung == RESTART:
             if tunnel.state == UP:
-                self._note(tunnel.name, "restart", reason, "warning")
-                tunnel.restart(reason, now, tunnel.has_other_remote, True)
+                self._restart(tunnel, reason, now)
         elif rung == ENGINE and not tunnel.finished:
             self._note(tunnel.name, "restart", "the whole engine: " + reason, "warning")
             tunnel.restart_engine(reason, now)
+
+    def _restart(self, tunnel, reason, now):
+        self._note(tunnel.name, "restart", reason, "warning")
+        tunnel.restart(reason, now, tunnel.has_other_remote, True)
 
     # ---- what routing is told ----
 
@@ -181,22 +186,41 @@ class Supervision:
             watched.penalty = penalty
             if self._routing:
                 self._routing.set_penalty(watched.device, penalty, now)
-            elif others and not guard.is_usable():
-                # Only the end of its device moves the traffic.
-                watched.tunnel.restart(guard.health.reason, now, False, True)
+            hurry = watched.hurry_until
+            if guard.is_usable() or watched.tunnel.state != UP:
+                continue
+            # Without routing only the end of its device moves the traffic.
+            if (others and not self._routing) or (hurry and ticks_diff(hurry, now) > 0):
+                self._restart(watched.tunnel, guard.health.reason, now)
 
     # ---- for others ----
 
+    def any_works(self):
+        """Whether packets get through some tunnel."""
+        return any(watched.guard.is_usable() for watched in self._watched)
+
+    def all_work(self):
+        """Whether packets get through every tunnel."""
+        return all(watched.guard.is_usable() for watched in self._watched)
+
+    def devices(self):
+        """The names of the tunnels' devices."""
+        return [watched.device for watched in self._watched if watched.device]
+
     def wan_changed(self, now):
-        """The way out is another one: sessions go on from there."""
+        """The way out is another one: sessions go on from there, by a fresh socket or, where the
+        probes find them dead, at once by a fresh session."""
         for watched in self._watched:
             tunnel = watched.tunnel
-            if tunnel.state == UP:
-                if tunnel.rebind(now):
-                    self._note(tunnel.name, "rebind", "the WAN has changed")
-                else:
-                    self._note(tunnel.name, "restart", "the WAN has changed", "warning")
+            if tunnel.state != UP:
+                if not tunnel.finished and tunnel.state == DOWN:
                     tunnel.restart("the WAN has changed", now)
+            elif tunnel.rebind(now):
+                self._note(tunnel.name, "rebind", "the WAN has changed")
+            elif watched.guard.is_usable():
+                watched.hurry_until = ticks_add(now, _HURRY_MS)
+            else:
+                self._restart(tunnel, "the WAN has changed", now)
 
     def pause(self, paused, now):
         """The WAN itself is down, or back: while it is down nothing helps."""

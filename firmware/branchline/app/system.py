@@ -5,7 +5,7 @@ hold it all at once.
 """
 
 from branchline.hal.linux.brief_interface import BriefInterface
-from branchline.hal.linux.clock import ticks, ticks_us, unix_time
+from branchline.hal.linux.clock import ticks, ticks_ms, ticks_us, unix_time
 from branchline.hal.linux.entropy import random_octets
 from branchline.hal.linux.poller import Poller
 from branchline.hal.linux.sockets import BUFFER
@@ -36,6 +36,7 @@ class System:
         self.log = log
         self.poller = Poller()
         self.ticks = ticks
+        self.ticks_ms = ticks_ms
         self.unix_time = unix_time
         self.random = random_octets
         self.open_tun = open_tun
@@ -98,6 +99,39 @@ class System:
         from branchline.hal.linux.babel_socket import BabelSocket
 
         return BabelSocket(device, link_local)
+
+    def watch_wan(self):
+        """A WanWatch."""
+        from branchline.hal.linux.wan import WanWatch
+
+        return WanWatch(self._netlink)
+
+    def device_towards(self, address):
+        """The index of the device by which packets to an address (octets) leave now, or None."""
+        from branchline.hal.linux.wan import device_towards
+
+        try:
+            return device_towards(self._netlink, address)
+        except OSError:
+            return None
+
+    def bounce(self, device):
+        """A Bounce of a device."""
+        from branchline.hal.linux.bounce import Bounce
+
+        return Bounce(self._netlink, device)
+
+    def reboot(self):
+        """Restarts the machine; returns only by OSError with a text."""
+        from branchline.hal.linux.reboot import reboot
+
+        reboot()
+
+    def open_watchdog(self, path, timeout_s):
+        """A HardwareWatchdog, armed."""
+        from branchline.hal.linux.hardware_watchdog import HardwareWatchdog
+
+        return HardwareWatchdog(path, timeout_s)
 
     def open_probe(self, device, target, identifier):
         """A Probe of an address (4 or 16 octets) by a device; OSError with a text."""

@@ -49,12 +49,13 @@ class Guard:
 
     # ---- what happens to the tunnel ----
 
-    def tunnel_up(self, now):
-        """Its session begins."""
+    def tunnel_up(self, probed, now):
+        """Its session begins; probed: whether there is a way to probe it."""
         self.is_up = True
-        self.health.start(now)
-        if not self.health.ever_answered:
-            # This hub answers no probes: the session is all there is to know.
+        if probed:
+            self.health.start(now)
+        if not probed or not self.health.ever_answered:
+            # The session is all there is to know.
             self.ladder.end()
         self._events.append((CHANGED, None))
 
@@ -62,7 +63,7 @@ class Guard:
         """Its session ended; wanted: as it should, which is no flap."""
         was_usable = self.is_usable()
         self.is_up = False
-        self.health.stop()
+        self.health.stop(now)
         self.ladder.begin(now)
         if was_usable and not wanted:
             self._penalise(now)
@@ -114,7 +115,7 @@ class Guard:
             if state == h.DOWN:
                 self._penalise(now)
                 self.ladder.begin(now)
-            elif state in (h.UP, h.DEGRADED):
+            else:
                 self.ladder.end()
             self._tell(CHANGED, "health", h.STATE_NAMES[state] + ": " + reason)
 

@@ -6,7 +6,7 @@ from host_tests.lab.babel import INFINITY, Daemon, Neighbour, Route
 from host_tests.lab.pki import Pki
 
 _TIMEOUT = 5.0
-_HALF_LIFE = 1  # s
+_HALF_LIFE = 0
 _UPDATE_HELLOS = 4  # a full update with every fourth Hello, as is babeld's default
 
 

@@ -273,8 +273,9 @@ class Gateway:
         return self._supervision is None or self._supervision.works(tunnel)
 
     def _note(self, subject, event, reason, level="info"):
-        """A decision, for the log and the journal."""
-        self._log(level, subject, event, reason)
+        """A decision, for the journal and, unless it is there already (None), the log."""
+        if level:
+            self._log(level, subject, event, reason)
         self._record(subject, event, reason, level == "error")
 
     def _record(self, subject, event, reason, urgent=False):

@@ -8,10 +8,9 @@ from branchline.wire.ip import format_address
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 _SECOND_MS = const(1000)
-# How long a session may be dead before it is made anew: with routing traffic has moved at once,
-# and what comes back within this time comes back for nothing. Without, only the end of the device
-# moves the traffic.
-_RESTART_MS = const(3000)
+# How long a session may be dead before it is made anew: traffic has moved at once, and what comes
+# back within this time comes back for nothing.
+_RESTART_MS = const(5000)
 _HURRY_MS = const(10_000)
 # Ends of a session that say nothing against the way to the hub.
 _ORDERLY = ("restart", "auth-failed", "auth-token", "inactive")
@@ -32,7 +31,8 @@ class _Watched:
 
 class Supervision:
     """config: app.settings.Config; manager: tunnel.manager.Manager; routing: app.routing.Routing
-    or None; note(subject, event, reason, level): writes log and journal."""
+    or None; note(subject, event, reason, level): writes the journal and, unless level is None,
+    the log."""
 
     def __init__(self, config, system, manager, routing, note):
         settings = config.watchdog
@@ -161,11 +161,11 @@ class Supervision:
             if tunnel.state == UP:
                 self._restart(tunnel, reason, now)
         elif rung == ENGINE and not tunnel.finished:
-            self._note(tunnel.name, "restart", "the whole engine: " + reason, "warning")
+            self._note(tunnel.name, "restart", "engine: " + reason, None)
             tunnel.restart_engine(reason, now)
 
     def _restart(self, tunnel, reason, now):
-        self._note(tunnel.name, "restart", reason, "warning")
+        self._note(tunnel.name, "restart", reason, None)
         tunnel.restart(reason, now, tunnel.has_other_remote, True)
 
     # ---- what routing is told ----

@@ -64,7 +64,7 @@ class Tunnel:
         self._asking_since = None
         self._return_due = None
         self._return_ms = _RETURN_MS
-        self._tried = 0
+        self._tried = self._connecting_since = 0
         self._away = 0  # ms to keep from a fight for one certificate
         self._events = []
 
@@ -190,7 +190,7 @@ class Tunnel:
     def _came_up(self, link, text, now):
         self._due = None
         self._remotes.succeeded()
-        self._contention.came_up(self._tried, now)
+        self._contention.came_up(self._tried, ticks_diff(now, self._connecting_since), now)
         self._tried = 0
         self.link = link
         self._set(UP, now)
@@ -336,6 +336,7 @@ class Tunnel:
 
     def _connect(self, now):
         self._log("info", "connect", self._remote_text())
+        self._connecting_since = now
         remotes = self._remotes
         poll_s = self.engine.retry.poll_s
         if poll_s is not None:

@@ -161,7 +161,7 @@ class Tunnel:
             "remote": self._remote_text(),
             "attempts": self.attempts,
             "problem": "another client uses this certificate"
-            if self._contention.is_suspected()
+            if self._contention.is_suspected(self._system.ticks())
             else None,
         }
         status.update(self.engine.status())
@@ -177,7 +177,9 @@ class Tunnel:
                     self._remotes = Remotes(detail, self.engine.retry, self._system.random)
                 self._attempt(now)
             elif kind == e.UP:
-                self._came_up(detail[0], detail[1], now)
+                # In TEARDOWN it comes too late: the engine has been told to end it.
+                if self.state == SETUP:
+                    self._came_up(detail[0], detail[1], now)
             elif kind == e.DOWN:
                 self._went_down(detail[0], detail[1], now)
             elif kind == e.FATAL:

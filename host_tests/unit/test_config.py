@@ -103,8 +103,6 @@ _MISTAKES = (
     (_tunnels('{"name": "a"}'), "gateway.json: tunnels[0].profile: is missing"),
     (_tunnels('{"profil": "a"}'), "gateway.json: tunnels[0].profil: unknown key (did you mean"),
     (_tunnels(_PARIS + "," + _PARIS), "gateway.json: tunnels[1].name: another tunnel has this"),
-    (_tunnels('{"name": "a", "profile": "p", "engine": "openvpn"}'),
-     "gateway.json: tunnels[0].engine: this version does not support it yet"),
     (_tunnels('{"name": "a", "profile": "p", "engine": "x"}'),
      "gateway.json: tunnels[0].engine: unknown value (use one of: native"),
     (_tunnels('{"name": "a", "profile": "p", "device": "abcdefghijklmnop"}'),
@@ -114,7 +112,6 @@ _MISTAKES = (
     (_tunnels('{"name": "a", "profile": "p", "device": "t"},'
               '{"name": "b", "profile": "p", "device": "t"}'),
      "gateway.json: tunnels[1].device: another tunnel has this device"),
-    (_with('"watchdog": {}'), "gateway.json: watchdog: this version does not support it yet"),
     (_with('"api": {}'), "gateway.json: api: this version does not support it yet"),
     (_with('"address": "10.0.0"'), "gateway.json: address: not an IPv4 address"),
     (_with('"lans": {}'), "gateway.json: lans: must be an array"),

@@ -142,7 +142,7 @@ class Rig:
         return self.run(run_ms)
 
     def up(self):
-        return self.tell(e.UP, (_LINK, "up"))
+        return self.tell(e.UP, _LINK)
 
     def calls(self):
         """What the engine was called for since the last time."""
@@ -309,7 +309,7 @@ def test_a_name_that_stops_nothing():
     """One tunnel stuck in DNS delays no other, and an old answer has to do."""
     rig = Rig(tunnels=2)
     for engine in rig.engines:
-        engine.events.append((e.UP, (_LINK, "up")))
+        engine.events.append((e.UP, _LINK))
     rig.run(0)
     rig.system.slow = True
     rig.tell(e.DOWN, ("ping-restart", ""), 1300)
@@ -398,7 +398,7 @@ def test_an_engine_that_cannot_ask_tries_where_another_tunnel_works():
         rig.up()
         rig.engine.can_check = False
         if others:
-            rig.engines[1].events.append((e.UP, (_LINK, "up")))
+            rig.engines[1].events.append((e.UP, _LINK))
         rig.calls()
         rig.run(300_000)
         expected = [("check", 0, _HUB)]

@@ -24,6 +24,9 @@ except ImportError:
 
 
 _PAUSE_MS = const(2000)
+# How long stock processes may take to leave; then they are killed.
+_SETTLE_MS = const(3000)
+_RUN_FOLDER = "run"  # of the management sockets, in the gateway's own
 
 
 def _gnutls():
@@ -57,16 +60,18 @@ def _hostname(certificate):
 
 
 class Gateway:
-    """config: app.config's; profiles: tunnel name -> Profile; system: app.system.System; log:
-    app.log.Log; records: app.records.Records or None; safe: whether this is a safe start; status:
-    makes a StatusFile of status(), or None; crypto: the names of the only providers to use, or
-    None; portable_tls: verify servers as a build does that offers no access to its mbedtls.
+    """folder: of gateway.json; config: app.config's; profiles: tunnel name -> Profile, or (file
+    name, octets) for the engine `openvpn`; system: app.system.System; log: app.log.Log; records:
+    app.records.Records or None; safe: whether this is a safe start; status: makes a StatusFile of
+    status(), or None; crypto: the names of the only providers to use, or None; portable_tls:
+    verify servers as a build does that offers no access to its mbedtls.
 
     Raises ConfigError for what a profile asks of TLS that this build does not have.
     """
 
     def __init__(
         self,
+        folder,
         config,
         profiles,
         system,
@@ -88,10 +93,13 @@ class Gateway:
             lambda level, text: log(level, "gateway", "crypto", text),
         )
         native = None if portable_tls else mbedtls.load()
-        engines = [
-            self._engine(tunnel, profiles[tunnel.name], provider, native, rank)
-            for rank, tunnel in enumerate(config.tunnels)
-        ]
+        engines = []
+        for rank, tunnel in enumerate(config.tunnels):
+            profile = profiles[tunnel.name]
+            if tunnel.engine == "openvpn":
+                engines.append(self._stock_engine(tunnel, profile, folder, rank))
+            else:
+                engines.append(self._engine(tunnel, profile, provider, native, rank))
         self._manager = Manager(engines, self._system, self._tunnel_changed, self._works)
         self._routing = None
         if config.routing:
@@ -116,6 +124,21 @@ class Gateway:
     def _leave_safe_mode(self):
         self._note("gateway", "safe-mode", "it has lasted: a full start is tried again")
         self._stopping = self._again = True
+
+    def _stock_engine(self, tunnel, profile, folder, rank):
+        from branchline.tunnel.process import ProcessEngine
+
+        beside = folder + "/" + profile[0] if profile[0][0] != "/" else profile[0]
+        socket = folder + "/" + _RUN_FOLDER + "/" + tunnel.name
+        return ProcessEngine(
+            tunnel.name,
+            profile,
+            beside[: beside.rfind("/")],
+            socket,
+            self._system,
+            tunnel.device,
+            rank,
+        )
 
     def _engine(self, tunnel, profile, provider, native, rank):
         system = self._system
@@ -163,6 +186,7 @@ class Gateway:
                     self._routing.stop(ticks())
             finally:
                 manager.stop(ticks())
+                self._system.settle(_SETTLE_MS)
                 if self._supervision:
                     self._supervision.close()
                 if self._machine:

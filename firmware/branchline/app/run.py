@@ -34,6 +34,9 @@ def main(arguments):
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
     _spare_heap()
     folder = arguments[0].rstrip("/") or "/"
+    if folder[0] != "/":
+        # A stock process that is started works in the profile's own folder.
+        folder = os.getcwd().rstrip("/") + "/" + folder
     while True:
         try:
             config, profiles = _load(folder)
@@ -85,6 +88,10 @@ def _profiles(config, parse_profile, read_file):
                 "cannot read " + tunnel.profile + ": " + str(error),
                 "paths are relative to the folder of gateway.json",
             ) from None
+        if tunnel.engine == "openvpn":
+            # The stock client is the judge of its own profiles.
+            profiles[tunnel.name] = (tunnel.profile, data)
+            continue
         read_beside = _beside(tunnel.profile, read_file)
         profiles[tunnel.name] = parse_profile(tunnel.profile, data, read_beside)
     return profiles
@@ -121,7 +128,7 @@ def _run(folder, config, profiles):
     if config.routing and config.routing.keys and os.stat(folder + "/gateway.json")[0] & _OTHERS:
         text = "others may read gateway.json, which holds keys: chmod 600 gateway.json"
         log("warning", "gateway", "secrets", text)
-    for tunnel in config.tunnels:
+    for tunnel in [tunnel for tunnel in config.tunnels if tunnel.engine == "native"]:
         for directive, line, reason in profiles[tunnel.name].ignored:
             log("info", tunnel.name, "ignored", "line %d: %s: %s" % (line, directive, reason))
     system = System(log)
@@ -132,6 +139,7 @@ def _run(folder, config, profiles):
         from branchline.app.gateway import Gateway
 
         gateway = Gateway(
+            folder,
             config,
             profiles,
             system,

@@ -301,7 +301,8 @@ class NativeEngine:
             self._address,
             options.inactive[0] > 0,
         )
-        self._events.append((engine.UP, (link, text)))
+        link.text = text
+        self._events.append((engine.UP, link))
 
     def _clamp(self, profile):
         """The MssClamp that `mssfix` asks for, or None."""

@@ -154,17 +154,14 @@ class Tunnel:
 
     def status(self):
         """A dict of JSON values."""
-        status = {
-            "name": self.name,
-            "state": STATE_NAMES[self.state],
-            "engine": self.engine.kind,
-            "remote": self._remote_text(),
-            "attempts": self.attempts,
-            "problem": "another client uses this certificate"
-            if self._contention.is_suspected(self._system.ticks())
-            else None,
-        }
-        status.update(self.engine.status())
+        status = self.engine.status()
+        suspected = self._contention.is_suspected(self._system.ticks())
+        status["name"] = self.name
+        status["state"] = STATE_NAMES[self.state]
+        status["engine"] = self.engine.kind
+        status["remote"] = self._remote_text()
+        status["attempts"] = self.attempts
+        status["problem"] = "another client uses this certificate" if suspected else None
         return status
 
     # ---- the engine's events ----
@@ -179,7 +176,7 @@ class Tunnel:
             elif kind == e.UP:
                 # In TEARDOWN it comes too late: the engine has been told to end it.
                 if self.state == SETUP:
-                    self._came_up(detail[0], detail[1], now)
+                    self._came_up(detail, now)
             elif kind == e.DOWN:
                 self._went_down(detail[0], detail[1], now)
             elif kind == e.FATAL:
@@ -189,14 +186,14 @@ class Tunnel:
             else:
                 self._log(detail[0], detail[1], detail[2])
 
-    def _came_up(self, link, text, now):
+    def _came_up(self, link, now):
         self._due = None
         self._remotes.succeeded()
         self._contention.came_up(self._tried, ticks_diff(now, self._connecting_since), now)
         self._tried = 0
         self.link = link
         self._set(UP, now)
-        self._log("info", "up", text)
+        self._log("info", "up", link.text)
         self._events.append((TUNNEL_UP, link))
         self._return_due = None
         if self._remotes.better() is None:

@@ -287,7 +287,7 @@ def test_a_hub_that_never_answered_is_never_down_and_told_once():
 
 def test_a_hub_that_answered_in_an_earlier_session_is_dead_when_silent():
     rig = Rig(40).settled()
-    rig.health.stop()
+    rig.health.stop(rig.now())
     assert rig.health.next_timer() is None
     rig.run(10_000)
     rig.rtt = lambda t: None
@@ -300,7 +300,7 @@ def test_another_session_is_measured_anew():
     rig = Rig(1).settled()
     rig.rtt = _lossy(30)
     rig.run(60_000)
-    rig.health.stop()
+    rig.health.stop(rig.now())
     rig.health.start(rig.now())
     rig.events = []
     rig.rtt = lambda t: 350
@@ -412,7 +412,7 @@ def test_answers_to_nothing_are_passed_over():
     row = [rig.health.received(sent - 1, rig.now(), rig.t * 1000) for _ in range(3)]
     assert row == [None] * 3 and rig.health.next_event()[0] == UP
     assert rig.health.next_event() is None
-    rig.health.stop()
+    rig.health.stop(rig.now())
     rig.health.received(sent - 2, rig.now(), rig.t * 1000)
     assert rig.health.next_event() is None
 

@@ -155,7 +155,7 @@ class Tunnel:
     def status(self):
         """A dict of JSON values."""
         status = self.engine.status()
-        suspected = self._contention.is_suspected()
+        suspected = self._contention.is_suspected(self._system.ticks())
         status["name"] = self.name
         status["state"] = STATE_NAMES[self.state]
         status["engine"] = self.engine.kind
@@ -174,7 +174,9 @@ class Tunnel:
                     self._remotes = Remotes(detail, self.engine.retry, self._system.random)
                 self._attempt(now)
             elif kind == e.UP:
-                self._came_up(detail, now)
+                # In TEARDOWN it comes too late: the engine has been told to end it.
+                if self.state == SETUP:
+                    self._came_up(detail, now)
             elif kind == e.DOWN:
                 self._went_down(detail[0], detail[1], now)
             elif kind == e.FATAL:

@@ -106,10 +106,11 @@ class Health:
         self._began = now
         self._set(UNKNOWN, "", now)
 
-    def stop(self):
+    def stop(self, now):
         """The tunnel is down: nothing is to be probed."""
         self._running = False
         self._clear()
+        self._set(UNKNOWN, "", now)
 
     def traffic(self, sent, received, now):
         """The octets that the engine has counted so far; to be told about once a second."""

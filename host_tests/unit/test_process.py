@@ -374,6 +374,17 @@ def test_a_process_that_hangs():
     assert rig.ends()[0][1] == ("management", "no answer to pid in 5 s")
 
 
+def test_a_process_that_does_not_begin_to_talk():
+    rig = Rig()
+    rig.engine.open(0)
+    rig.run(10_000)
+    assert rig.events == [(DOWN, ("management", "it does not connect to the gateway"))]
+    rig.engine.open(rig.system.now)
+    rig.system.poller.callbacks[rig.system.listeners[-1]](True, False)
+    rig.run(5000)
+    assert rig.events[1:] == [(DOWN, ("management", "it says nothing"))] and rig.system.settled()
+
+
 def test_a_gateway_that_slept_reads_first():
     rig = Rig().up()
     rig.system.now += 60_000

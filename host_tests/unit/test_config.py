@@ -60,7 +60,7 @@ def test_a_full_file():
 def test_the_watchdog():
     w = _load(_tunnels(_PARIS)).watchdog
     assert (w.probe_ms, w.idle_probe_ms) == (250, 250)
-    assert (w.half_life_s, w.suppress, w.reuse, w.max_suppress_s) == (60, 3000, 1000, 300)
+    assert (w.half_life_s, w.suppress, w.reuse, w.max_suppress_s) == (30, 3000, 1000, 300)
     assert (w.wan, w.always, w.reboots_per_hour) == (None, False, 0)
     w = _load(
         _with(
@@ -193,7 +193,7 @@ _MISTAKES = (
      "gateway.json: watchdog.damping.half_life_s: must be from 1"),
     (_with('"watchdog": {"damping": {"suppress": 1000}}'),
      "gateway.json: watchdog.damping.suppress: must be more than reuse (or 0: no damping)"),
-    (_with('"watchdog": {"damping": {"max_s": 90}}'),
+    (_with('"watchdog": {"damping": {"max_s": 40}}'),
      "gateway.json: watchdog.damping.suppress: is more than a penalty can be"),
     (_with('"address": "10.0.0"'), "gateway.json: address: not an IPv4 address"),
     (_with('"lans": {}'), "gateway.json: lans: must be an array"),

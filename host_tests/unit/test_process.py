@@ -483,7 +483,7 @@ def test_profiles():
         (b"connect-retry 3", b"", {"first_s": 3, "max_s": 300}),
         (b"connect-retry 3 40\nconnect-retry-max 2", b"\n", {"max_s": 40, "max_rounds": 2}),
         (b"connect-retry soon", b"", {"first_s": 1}),
-        (b"resolv-retry infinite\nresolv-retry 9", b"\n", {"resolv_retry_s": 9}),
+        (b"resolv-retry infinite\nresolv-retry 9", b"\n", {"resolv_s": 9}),
         (b"auth-retry nointeract", b"", {"auth_nointeract": True}),
         (b"<ca>\nverb 3\n</ca>\nverb 3", b"<ca>\nverb 3\n</ca>\n", {}),
         (b"<connection>\nremote a\nconnect-retry 7\n</connection>",

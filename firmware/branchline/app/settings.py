@@ -68,7 +68,7 @@ class Watchdog:
     def __init__(self):
         self.probe_ms = 250  # 0: no probes
         self.idle_probe_ms = 250
-        self.half_life_s = 60
+        self.half_life_s = 30
         self.suppress = 3000
         self.reuse = 1000
         self.max_suppress_s = 300

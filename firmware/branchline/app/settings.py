@@ -14,6 +14,8 @@ class Config:
         self.tunnels = []  # of Tunnel, at least one
         self.routing = None  # Routing
         self.watchdog = Watchdog()
+        # Where the API listens: (4 or 16 octets, port), or None.
+        self.api = (b"\x7f\x00\x00\x01", 8086)
         self.state = "state"  # the folder of what is kept over a restart, beside gateway.json
         self.log_level = "info"  # debug info warning error
 

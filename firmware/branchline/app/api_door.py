@@ -13,7 +13,7 @@ from branchline.wire.ip import format_address
 from branchline.wire.overlay import Overlay
 
 _BACKLOG = 8
-# What loading and one request take, in words of this machine, with room for the tunnels' own needs.
+# What loading and one request take, in words of this machine, and the tunnels still have room.
 _LEAST_WORDS = 6144
 _WORD = 8 if sys.maxsize > 1 << 32 else 4
 _LOOPBACK = bytes(15) + b"\x01"

@@ -57,7 +57,7 @@ class Server:
             try:
                 await asyncio.wait_for(ended.wait(), _QUIET_S)
                 return
-            except asyncio.TimeoutError:
+            except asyncio.TimeoutError:  # noqa: UP041  (not the same on MicroPython)
                 pass
 
     def _accept(self, readable, writable):
@@ -87,7 +87,7 @@ class Server:
             reader, writer = await bridge.streams(sock)
             stream = Bounded(reader, writer, self._counters.bump)
             await asyncio.wait_for(self._app.handle_request(stream, stream), _PATIENCE_S)
-        except asyncio.TimeoutError:
+        except asyncio.TimeoutError:  # noqa: UP041  (not the same on MicroPython)
             self._counters.bump("timeout")
         except OSError:
             self._counters.bump("gone")

@@ -11,6 +11,7 @@ from asyncio import core
 
 _IN = select.POLLIN
 _OUT = select.POLLOUT
+_LONG_S = 3600
 
 
 class Waiter:
@@ -66,12 +67,19 @@ def run(main, loop):
     asyncio.new_event_loop()
     ended = asyncio.Event()
     core._io_queue.poller = Waiter(loop, ended.set)
+    asyncio.create_task(_stay())
     try:
         asyncio.run(main(ended))
     finally:
         # The interpreter keeps asyncio; asyncio must not keep what it has run.
         asyncio.new_event_loop()
         core.cur_task = None
+
+
+async def _stay():
+    """MicroPython's asyncio ends when all tasks wait for events that only tasks could set."""
+    while True:
+        await asyncio.sleep(_LONG_S)
 
 
 async def streams(sock):

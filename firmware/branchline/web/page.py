@@ -82,7 +82,8 @@ function octets(count) {
   while (count >= 1000 && unit < 4) { count /= 1000; unit++; }
   return (unit && count < 100 ? count.toFixed(1) : Math.round(count)) + " " + units[unit];
 }
-const ms = value => known(value) ? (value < 10 ? value.toFixed(1) : Math.round(value)) + " ms" : null;
+const ms = value =>
+  known(value) ? (value < 10 ? value.toFixed(1) : Math.round(value)) + " ms" : null;
 function when(unix) {
   const date = new Date(unix * 1000), today = new Date().toDateString() === date.toDateString();
   return (today ? "" : date.toLocaleDateString() + " ") + date.toLocaleTimeString();
@@ -97,7 +98,8 @@ function tunnel(t) {
   const rows = [
     ["Remote", t.remote], ["Engine", t.engine], ["Cipher", t.cipher], ["Address", t.address],
     ["Device", t.device],
-    ["Round trip", rtt && rtt + (known(health.jitter_ms) ? " \\u00b1 " + ms(health.jitter_ms) : "")],
+    ["Round trip", rtt && rtt +
+      (known(health.jitter_ms) ? " \\u00b1 " + ms(health.jitter_ms) : "")],
     ["Loss", known(health.loss) ? Math.round(100 * health.loss) + " %" : null],
     ["Sent", known(t.tx_octets) ? octets(t.tx_octets) : null],
     ["Received", known(t.rx_octets) ? octets(t.rx_octets) : null],

@@ -9,7 +9,7 @@ _DEPTH = const(3)
 
 
 def json_pieces(value, depth=_DEPTH):
-    """Yields the JSON text of `value`, made of dicts with text keys, lists, and what json knows."""
+    """Yields the JSON text of `value`: dicts with text keys, lists, and what json knows."""
     if depth and value and isinstance(value, dict):
         before = "{"
         for key, item in value.items():

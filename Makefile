@@ -27,7 +27,7 @@ help:  ## this list
 setup:  ## install what the other targets need: .venv/, .toolchain/, Debian packages
 	@sh tools/setup/setup.sh packages python micropython
 
-demo: setup  ## two data centres, two branches: routes learned, a hub cut, traffic moved
+demo: setup  ## two data centres, two branches: routes learned, a hub cut twice, traffic moved
 	@$(PYTHON) -m host_tests.lab.demo
 
 test: setup  ## all the tests below, and a summary

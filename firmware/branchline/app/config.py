@@ -52,7 +52,7 @@ def _config(top):
     top.allow("name", "address", "lans", "tunnels", "routing", "watchdog", "api", "log", "state")
     config = Config()
     config.name = top.word("name")
-    config.state = top.text("state", config.state, 255)
+    config.state = None if top.is_null("state") else top.text("state", config.state, 255)
     if top.has("address"):
         config.address = parsed(parse_address, top.text("address"), "address")
     config.lans = [_lan(JsonObject(value, at)) for at, value in top.items("lans", _MAX_ITEMS)]

@@ -6,7 +6,6 @@ from micropython import const
 
 from branchline import BUILD_TIME, __version__
 from branchline.app.loop import Loop
-from branchline.app.system import System
 from branchline.crypto.aead import Providers
 from branchline.hal.linux import mbedtls
 from branchline.hal.linux.signals import NAMES, Signals
@@ -25,6 +24,9 @@ except ImportError:
 
 
 _PAUSE_MS = const(2000)
+# How long stock processes may take to leave; then they are killed.
+_SETTLE_MS = const(3000)
+_RUN_FOLDER = "run"  # of the management sockets, in the gateway's own
 
 
 def _gnutls():
@@ -58,26 +60,46 @@ def _hostname(certificate):
 
 
 class Gateway:
-    """config: app.config's; profiles: tunnel name -> Profile; log: app.log.Log; status: makes a
-    StatusFile for the engines, or None; crypto: the names of the only providers to use, or None;
-    portable_tls: verify servers as a build does that offers no access to its mbedtls.
+    """folder: of gateway.json; config: app.config's; profiles: tunnel name -> Profile, or (file
+    name, octets) for the engine `openvpn`; system: app.system.System; log: app.log.Log; records:
+    app.records.Records or None; safe: whether this is a safe start; status: makes a StatusFile of
+    status(), or None; crypto: the names of the only providers to use, or None; portable_tls:
+    verify servers as a build does that offers no access to its mbedtls.
 
     Raises ConfigError for what a profile asks of TLS that this build does not have.
     """
 
-    def __init__(self, config, profiles, log, status=None, crypto=None, portable_tls=False):
+    def __init__(
+        self,
+        folder,
+        config,
+        profiles,
+        system,
+        log,
+        records=None,
+        safe=False,
+        status=None,
+        crypto=None,
+        portable_tls=False,
+    ):
         self._log = log
-        self._name = config.name
-        self._system = System(log)
+        self._config = config
+        self._system = system
+        self._records = records
+        self._safe = safe
+        self._began = system.ticks_ms()
         provider = Providers(
             [make for name, make in PROVIDERS if crypto is None or name in crypto],
             lambda level, text: log(level, "gateway", "crypto", text),
         )
         native = None if portable_tls else mbedtls.load()
-        engines = [
-            self._engine(tunnel, profiles[tunnel.name], provider, native, rank)
-            for rank, tunnel in enumerate(config.tunnels)
-        ]
+        engines = []
+        for rank, tunnel in enumerate(config.tunnels):
+            profile = profiles[tunnel.name]
+            if tunnel.engine == "openvpn":
+                engines.append(self._stock_engine(tunnel, profile, folder, rank))
+            else:
+                engines.append(self._engine(tunnel, profile, provider, native, rank))
         self._manager = Manager(engines, self._system, self._tunnel_changed, self._works)
         self._routing = None
         if config.routing:
@@ -86,26 +108,44 @@ class Gateway:
 
             self._routing = Routing(config, self._system, self._server_addresses)
         self._devices = {}
-        self._supervision = None
-        if config.watchdog.probe_ms:
-            from branchline.app.supervision import Supervision
-
-            self._supervision = Supervision(
-                config, self._system, self._manager, self._routing, self._note
-            )
+        self._supervision = self._machine = None
         snapshot = status(self.status) if status else None
         self._parts = [
             part
-            for part in (self._system, self._manager, self._supervision, self._routing, snapshot)
+            for part in (self._system, self._manager, self._routing, records, snapshot)
             if part
         ]
-        self._stopping = False
+        self._stopping = self._again = False
+        if safe:
+            from branchline.app.safe_mode import SafeMode
+
+            self._parts.append(SafeMode(self._leave_safe_mode, system.ticks()))
+
         self._loop = Loop(self._system.poller, self._system.ticks, self._parts, self._is_over)
         self._api = None
         if config.api:
             from branchline.app.api_door import Door
 
             self._api = Door(self._system, config.api, self.status, self._restart_tunnel)
+
+    def _leave_safe_mode(self):
+        self._note("gateway", "safe-mode", "it has lasted: a full start is tried again")
+        self._stopping = self._again = True
+
+    def _stock_engine(self, tunnel, profile, folder, rank):
+        from branchline.tunnel.process import ProcessEngine
+
+        beside = folder + "/" + profile[0] if profile[0][0] != "/" else profile[0]
+        socket = folder + "/" + _RUN_FOLDER + "/" + tunnel.name
+        return ProcessEngine(
+            tunnel.name,
+            profile,
+            beside[: beside.rfind("/")],
+            socket,
+            self._system,
+            tunnel.device,
+            rank,
+        )
 
     def _engine(self, tunnel, profile, provider, native, rank):
         system = self._system
@@ -129,8 +169,9 @@ class Gateway:
     def run(self):
         """Runs until SIGHUP, SIGINT or SIGTERM, or until no tunnel will be tried again.
 
-        Returns True in the first case. Everything is taken away in any case. Raises OSError
-        where another gateway runs.
+        Returns True in the first case, None when a safe start has lasted and is to be followed by
+        a full one. Everything is taken away in any case. Raises OSError where another gateway
+        runs.
         """
         claim = self._system.claim()
         self._warn()
@@ -142,6 +183,7 @@ class Gateway:
             manager.start(ticks())
             # The first packets are under way: time for what the tunnels do not wait for.
             self._sweep()
+            self._start_machine()
             if self._routing:
                 self._routing.start(ticks())
             if self._api:
@@ -155,16 +197,45 @@ class Gateway:
                     self._routing.stop(ticks())
             finally:
                 manager.stop(ticks())
+                self._system.settle(_SETTLE_MS)
+                if self._supervision:
+                    self._supervision.close()
+                if self._machine:
+                    self._machine.stop(ticks())
                 self._system.poller.unregister(signals)
                 signals.close()
                 claim.close()
-        return self._stopping
+        return None if self._again else self._stopping
 
     def _sweep(self):
         left = self._system.sweep()
         if left:
             text = "removed %d routes of an earlier run" % left
             self._log("warning", "gateway", "sweep", text)
+
+    def _start_machine(self):
+        if not self._config.watchdog.probe_ms and not self._config.watchdog.device:
+            return
+        from branchline.app.machine import Machine
+
+        system = self._system
+        self._machine = Machine(
+            self._config.watchdog,
+            system,
+            self._records,
+            self._note,
+            self._server_addresses,
+            self._watched_parts,
+        )
+        self._machine.start(system.ticks())
+        self._parts.append(self._machine)
+
+    def _watched_parts(self):
+        """(name, next_timer) of what must not fall behind."""
+        parts = [("tunnels", self._manager.next_timer)]
+        if self._routing:
+            parts.append(("routing", self._routing.next_timer))
+        return parts
 
     def _is_over(self):
         return self._stopping or self._manager.finished()
@@ -203,6 +274,10 @@ class Gateway:
     def _tunnel_changed(self, tunnel, kind, detail):
         """Routing speaks over a tunnel as long as it is up."""
         now = self._system.ticks()
+        if kind == TUNNEL_UP:
+            self._record(tunnel.name, "up", "by " + str(tunnel.status()["remote"]))
+        else:
+            self._record(tunnel.name, "down", "%s: %s" % detail)
         if self._routing:
             device = self._devices.pop(tunnel.name, None)
             if device:
@@ -210,15 +285,35 @@ class Gateway:
             if kind == TUNNEL_UP:
                 self._devices[tunnel.name] = detail.device
                 self._routing.tunnel_up(detail.device, detail.addresses, detail.mtu, now)
+        if kind == TUNNEL_UP:
+            self._supervise()
         if self._supervision:
             self._supervision.tunnel_changed(tunnel, kind, detail, now)
+
+    def _supervise(self):
+        """The watchdog is loaded when the first handshake's memory is free again."""
+        if self._supervision is None and self._config.watchdog.probe_ms:
+            from branchline.app.supervision import Supervision
+
+            self._supervision = Supervision(
+                self._config, self._system, self._manager, self._routing, self._note
+            )
+            self._parts.append(self._supervision)
+            if self._machine:
+                self._machine.supervision = self._supervision
 
     def _works(self, tunnel):
         return self._supervision is None or self._supervision.works(tunnel)
 
     def _note(self, subject, event, reason, level="info"):
-        """A decision, for the log and the journal."""
-        self._log(level, subject, event, reason)
+        """A decision, for the journal and, unless it is there already (None), the log."""
+        if level:
+            self._log(level, subject, event, reason)
+        self._record(subject, event, reason, level == "error")
+
+    def _record(self, subject, event, reason, urgent=False):
+        if self._records:
+            self._records.note(subject, event, reason, urgent)
 
     def status(self):
         """A dict of JSON values: everything that is to be seen of the gateway."""
@@ -229,9 +324,17 @@ class Gateway:
             if self._supervision:
                 status.update(self._supervision.status(tunnel.name, now))
             tunnels.append(status)
-        status = {"name": self._name, "version": __version__, "tunnels": tunnels}
+        status = {
+            "name": self._config.name,
+            "version": __version__,
+            "uptime_s": (self._system.ticks_ms() - self._began) // 1000,
+            "safe_mode": self._safe,
+            "tunnels": tunnels,
+        }
         if self._routing:
             status["routing"] = self._routing.status()
+        if self._records:
+            status["journal"] = self._records.tail()
         return status
 
     def _signal(self, signals):

@@ -45,6 +45,10 @@ class JsonObject:
     def has(self, key):
         return key in self._value
 
+    def is_null(self, key):
+        """Whether a key is there and its value is null."""
+        return key in self._value and self._value[key] is None
+
     def member(self, key):
         """The object that is a key's value."""
         return JsonObject(self._value[key], self.at(key))

@@ -8,6 +8,7 @@ from branchline import __version__
 from branchline.app import settings  # noqa: F401  (its objects outlive the overlay below)
 from branchline.app.log import Log
 from branchline.app.status import StatusFile
+from branchline.app.system import System
 from branchline.openvpn import profile  # noqa: F401  (the same)
 from branchline.wire.errors import BranchlineError, ConfigError
 from branchline.wire.overlay import Overlay
@@ -33,19 +34,30 @@ def main(arguments):
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
     _spare_heap()
     folder = arguments[0].rstrip("/") or "/"
-    try:
-        config, profiles = _load(folder)
-    except ConfigError as error:
-        sys.stderr.write("error: " + str(error) + "\n")
-        return 2
-    return _run(folder, config, profiles)
+    if folder[0] != "/":
+        # A stock process that is started works in the profile's own folder.
+        folder = os.getcwd().rstrip("/") + "/" + folder
+    while True:
+        try:
+            config, profiles = _load(folder)
+        except ConfigError as error:
+            sys.stderr.write("error: " + str(error) + "\n")
+            return 2
+        code = _run(folder, config, profiles)
+        if code is not None:
+            return code
 
 
 def _spare_heap():
     """Collects often where the heap is small: what lives on then lies close together, and large
     buffers find room. It costs nothing later, as carrying packets allocates nothing."""
-    if hasattr(gc, "threshold") and gc.mem_alloc() + gc.mem_free() < _SMALL_HEAP:
+    if _is_small():
         gc.threshold(_COLLECT_EVERY)
+
+
+def _is_small():
+    """Whether this is a small heap; CPython has none."""
+    return hasattr(gc, "threshold") and gc.mem_alloc() + gc.mem_free() < _SMALL_HEAP
 
 
 def _load(folder):
@@ -76,6 +88,10 @@ def _profiles(config, parse_profile, read_file):
                 "cannot read " + tunnel.profile + ": " + str(error),
                 "paths are relative to the folder of gateway.json",
             ) from None
+        if tunnel.engine == "openvpn":
+            # The stock client is the judge of its own profiles.
+            profiles[tunnel.name] = (tunnel.profile, data)
+            continue
         read_beside = _beside(tunnel.profile, read_file)
         profiles[tunnel.name] = parse_profile(tunnel.profile, data, read_beside)
     return profiles
@@ -87,31 +103,59 @@ def _beside(path, read_file):
     return lambda name: read_file(name if name.startswith("/") else folder + name)
 
 
+def _records(folder, config, system, log):
+    """(the Records or None, whether this is to be a safe start)."""
+    if config.state is None:
+        return None, False
+    from branchline.app.records import Records
+
+    path = config.state if config.state.startswith("/") else folder + "/" + config.state
+    records = Records(path, system, log, _is_small())
+    safe = records.starting()
+    if safe:
+        config.simplify()
+        text = "several starts in a row have crashed: tunnels only, for ten minutes"
+        log("error", "gateway", "safe-mode", text)
+        records.note("gateway", "safe-mode", text, True)
+    records.note("gateway", "start", "branchline " + __version__)
+    return records, safe
+
+
 def _run(folder, config, profiles):
+    """The exit code, or None: to be run once more."""
     log = Log(config.log_level)
     log("info", "gateway", "start", config.name + " branchline " + __version__)
     if config.routing and config.routing.keys and os.stat(folder + "/gateway.json")[0] & _OTHERS:
         text = "others may read gateway.json, which holds keys: chmod 600 gateway.json"
         log("warning", "gateway", "secrets", text)
-    for tunnel in config.tunnels:
+    for tunnel in [tunnel for tunnel in config.tunnels if tunnel.engine == "native"]:
         for directive, line, reason in profiles[tunnel.name].ignored:
             log("info", tunnel.name, "ignored", "line %d: %s: %s" % (line, directive, reason))
+    system = System(log)
+    records, safe = _records(folder, config, system, log)
     status_path = os.getenv("BRANCHLINE_STATUS")
     names = os.getenv("BRANCHLINE_CRYPTO")
     try:
         from branchline.app.gateway import Gateway
 
         gateway = Gateway(
+            folder,
             config,
             profiles,
+            system,
             log,
+            records,
+            safe,
             (lambda status: StatusFile(status_path, status, log))
             if status_path
             else None,
             names and names.split(","),
             os.getenv("BRANCHLINE_TLS") == "portable",
         )
-        return 0 if gateway.run() else 1
+        ended = gateway.run()
+        if records:
+            records.stop()
+        return None if ended is None else 0 if ended else 1
     except ConfigError as error:
         sys.stderr.write("error: " + str(error) + "\n")
         return 2

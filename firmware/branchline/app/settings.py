@@ -14,10 +14,18 @@ class Config:
         self.tunnels = []  # of Tunnel, at least one
         self.routing = None  # Routing
         self.watchdog = Watchdog()
+        self.state = "state"  # the folder of what is kept over a restart, or None: nothing is
         # Where the API listens: (4 or 16 octets, port), or None.
         self.api = (b"\x7f\x00\x00\x01", 8086)
-        self.state = "state"  # the folder of what is kept over a restart, beside gateway.json
         self.log_level = "info"  # debug info warning error
+
+    def simplify(self):
+        """What is optional goes, as after several crashes any of it may be the reason."""
+        device = self.watchdog.device
+        self.watchdog = Watchdog()
+        # A hardware watchdog that runs may be impossible to stop.
+        self.watchdog.device = device
+        self.routing = None
 
 
 class Lan:
@@ -62,7 +70,7 @@ class Watchdog:
     def __init__(self):
         self.probe_ms = 250  # 0: no probes
         self.idle_probe_ms = 250
-        self.half_life_s = 60
+        self.half_life_s = 30
         self.suppress = 3000
         self.reuse = 1000
         self.max_suppress_s = 300

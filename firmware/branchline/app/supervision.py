@@ -1,17 +1,17 @@
-"""The watchdog at work: probes sent, verdicts told to routing, steps of the ladders carried out."""
+"""The watchdog at work: sends probes, tells routing what they say, carries out the steps."""
 
 from micropython import const
 
-from branchline.tunnel.tunnel import TUNNEL_UP, UP
+from branchline.tunnel.tunnel import DOWN, TUNNEL_UP, UP
 from branchline.watchdog.guard import ENGINE, INFINITY, REBIND, RESTART, STEP, Guard
 from branchline.wire.ip import format_address
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 _SECOND_MS = const(1000)
-# How long a session may be dead before it is made anew: with routing traffic has moved at once,
-# and what comes back within this time comes back for nothing. Without, only the end of the device
-# moves the traffic.
-_RESTART_MS = const(3000)
+# How long a session may be dead before it is made anew: traffic has moved at once, and what comes
+# back within this time comes back for nothing.
+_RESTART_MS = const(5000)
+_HURRY_MS = const(10_000)
 # Ends of a session that say nothing against the way to the hub.
 _ORDERLY = ("restart", "auth-failed", "auth-token", "inactive")
 
@@ -24,22 +24,23 @@ class _Watched:
         self.guard = guard
         self.target = target  # configured, or None: the hub's address in the tunnel
         self.probe = None
+        self.probed = None  # the address that is probed
         self.device = None
         self.penalty = None  # what routing was told last
+        self.hurry_until = None  # the WAN has changed: no patience with a dead session
 
 
 class Supervision:
-    """config: app.settings.Config; manager: tunnel.manager.Manager; routing: app.routing.Routing or
-    None; note(subject, event, reason, level): writes log and journal; machine: app.machine.Machine,
-    which acts on the WAN and the board, or None."""
+    """config: app.settings.Config; manager: tunnel.manager.Manager; routing: app.routing.Routing
+    or None; note(subject, event, reason, level): writes the journal and, unless level is None,
+    the log."""
 
-    def __init__(self, config, system, manager, routing, note, machine=None):
+    def __init__(self, config, system, manager, routing, note):
         settings = config.watchdog
         self._system = system
         self._manager = manager
         self._routing = routing
         self._note = note
-        self._machine = machine
         self._second = None
         self._watched = [
             _Watched(tunnel, Guard(tunnel.name, settings, system.random, _RESTART_MS), entry.probe)
@@ -54,7 +55,7 @@ class Supervision:
         watched = self._find(tunnel.name)
         if kind == TUNNEL_UP:
             self._open(watched, detail)
-            watched.guard.tunnel_up(now)
+            watched.guard.tunnel_up(watched.probe is not None, now)
         else:
             self._close(watched)
             watched.guard.tunnel_down(detail[0] in _ORDERLY, now)
@@ -67,6 +68,8 @@ class Supervision:
         raise KeyError(name)
 
     def _open(self, watched, link):
+        # After a full heap nobody has told of the end before.
+        self._close(watched)
         watched.device = link.device
         watched.penalty = 0
         target = watched.target or link.gateway or link.gateway_ipv6
@@ -83,6 +86,7 @@ class Supervision:
         except OSError as error:
             self._note(watched.tunnel.name, "unprobed", str(error.args[-1]), "warning")
             return
+        watched.probed = target
         system = self._system
 
         def read(readable, writable):
@@ -101,7 +105,7 @@ class Supervision:
         if watched.probe:
             self._system.poller.unregister(watched.probe)
             watched.probe.close()
-        watched.probe = watched.device = watched.penalty = None
+        watched.probe = watched.probed = watched.device = watched.penalty = None
 
     def works(self, tunnel):
         """Whether packets get through a tunnel that is up."""
@@ -121,6 +125,10 @@ class Supervision:
         changed = False
         for watched in self._watched:
             guard = watched.guard
+            if guard.health.suspects:
+                traffic = watched.tunnel.engine.traffic()
+                if traffic:
+                    guard.health.listen(traffic[1])
             guard.handle_timer(now)
             sequence = guard.health.next_probe()
             if sequence >= 0:
@@ -135,6 +143,9 @@ class Supervision:
 
     def _count(self, now):
         for watched in self._watched:
+            hurry = watched.hurry_until
+            if hurry is not None and ticks_diff(now, hurry) >= 0:
+                watched.hurry_until = None
             traffic = watched.tunnel.engine.traffic() if watched.guard.is_up else None
             if traffic:
                 watched.guard.health.traffic(traffic[0], traffic[1], now)
@@ -157,12 +168,14 @@ class Supervision:
                 self._note(tunnel.name, "rebind", "from a fresh socket: " + reason)
         elif rung == RESTART:
             if tunnel.state == UP:
-                self._note(tunnel.name, "restart", reason, "warning")
-                tunnel.restart(reason, now, tunnel.has_other_remote, True)
-        elif rung == ENGINE:
-            if not tunnel.finished:
-                self._note(tunnel.name, "restart", "the whole engine: " + reason, "warning")
-                tunnel.restart_engine(reason, now)
+                self._restart(tunnel, reason, now)
+        elif rung == ENGINE and not tunnel.finished:
+            self._note(tunnel.name, "restart", "engine: " + reason, None)
+            tunnel.restart_engine(reason, now)
+
+    def _restart(self, tunnel, reason, now):
+        self._note(tunnel.name, "restart", reason, None)
+        tunnel.restart(reason, now, tunnel.has_other_remote, True)
 
     # ---- what routing is told ----
 
@@ -182,22 +195,40 @@ class Supervision:
             watched.penalty = penalty
             if self._routing:
                 self._routing.set_penalty(watched.device, penalty, now)
-            elif others and not guard.is_usable():
-                # Only the end of its device moves the traffic.
-                watched.tunnel.restart(guard.health.reason, now, False, True)
+            if guard.is_usable() or watched.tunnel.state != UP:
+                continue
+            # Without routing only the end of its device moves the traffic.
+            if (others and not self._routing) or watched.hurry_until is not None:
+                self._restart(watched.tunnel, guard.health.reason, now)
 
     # ---- for others ----
 
+    def any_works(self):
+        """Whether packets get through some tunnel."""
+        return any(watched.guard.is_usable() for watched in self._watched)
+
+    def all_work(self):
+        """Whether packets get through every tunnel."""
+        return all(watched.guard.is_usable() for watched in self._watched)
+
+    def devices(self):
+        """The names of the tunnels' devices."""
+        return [watched.device for watched in self._watched if watched.device]
+
     def wan_changed(self, now):
-        """The way out is another one: sessions go on from there."""
+        """The way out is another one: sessions go on from there, by a fresh socket or, where the
+        probes find them dead, at once by a fresh session."""
         for watched in self._watched:
             tunnel = watched.tunnel
-            if tunnel.state == UP:
-                if tunnel.rebind(now):
-                    self._note(tunnel.name, "rebind", "the WAN has changed")
-                else:
-                    self._note(tunnel.name, "restart", "the WAN has changed", "warning")
+            if tunnel.state != UP:
+                if not tunnel.finished and tunnel.state == DOWN:
                     tunnel.restart("the WAN has changed", now)
+            elif tunnel.rebind(now):
+                self._note(tunnel.name, "rebind", "the WAN has changed")
+            elif watched.guard.is_usable():
+                watched.hurry_until = ticks_add(now, _HURRY_MS)
+            else:
+                self._restart(tunnel, "the WAN has changed", now)
 
     def pause(self, paused, now):
         """The WAN itself is down, or back: while it is down nothing helps."""
@@ -209,8 +240,7 @@ class Supervision:
         watched = self._find(name)
         status = watched.guard.status(now)
         status["penalty"] = watched.penalty
-        target = watched.target or (watched.tunnel.link and watched.tunnel.link.gateway)
-        status["probes"] = format_address(target) if target and watched.probe else None
+        status["probes"] = watched.probed and format_address(watched.probed)
         return status
 
     def close(self):

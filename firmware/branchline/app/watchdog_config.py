@@ -1,9 +1,10 @@
-"""The object `watchdog` of gateway.json: what is noticed how soon, and what may be done about it."""
+"""The object `watchdog` of gateway.json: what is noticed how soon, what may be done about it."""
 
 from micropython import const
 
 from branchline.app.json_object import MAX_DEVICE, fail
 from branchline.app.settings import Watchdog
+from branchline.watchdog.damping import Damping
 
 _MAX_PATH = const(64)
 # Faster probes than this would be noticed on a slow uplink.
@@ -19,7 +20,8 @@ def read_watchdog(item):
     watchdog.probe_ms = _probe(item, "probe_ms", watchdog.probe_ms)
     watchdog.idle_probe_ms = _probe(item, "idle_probe_ms", watchdog.probe_ms)
     if watchdog.idle_probe_ms < watchdog.probe_ms:
-        fail(item.at("idle_probe_ms"), "is less than probe_ms", "an idle tunnel is probed less often")
+        hint = "an idle tunnel is probed less often"
+        fail(item.at("idle_probe_ms"), "is less than probe_ms", hint)
     if item.has("damping"):
         _read_damping(item.member("damping"), watchdog)
     if item.has("per_hour"):
@@ -48,6 +50,9 @@ def _read_damping(item, watchdog):
     watchdog.max_suppress_s = item.number("max_s", watchdog.max_suppress_s, 1, 86_400)
     if watchdog.suppress and watchdog.suppress <= watchdog.reuse:
         fail(item.at("suppress"), "must be more than reuse", "or 0: no damping")
+    if watchdog.suppress and watchdog.suppress >= Damping(watchdog).ceiling:
+        hint = "raise max_s, or lower half_life_s"
+        fail(item.at("suppress"), "is more than a penalty can be", hint)
 
 
 def _read_limits(item, watchdog):

@@ -2,7 +2,8 @@
 
 An OpenVPN server without `duplicate-cn` drops a client when another one comes with the same
 certificate, and tells it nothing. Where two boards have it, each sees the same: its session falls
-silent after a short life, the next attempt succeeds at once, and so on without end.
+silent after a short life, the next attempt succeeds at once, and so on without end. Where it is
+the path that comes and goes, an attempt takes until the path is back.
 """
 
 from micropython import const
@@ -10,7 +11,7 @@ from micropython import const
 from branchline.wire.ticks import ticks_diff
 
 _SHORT_MS = const(120_000)  # a session that lived longer was not taken over
-_QUICK_MS = const(15_000)  # from one session's end to the next: the path was never gone
+_QUICK_MS = const(1_500)  # of a handshake: the path was not gone
 _ROUNDS = const(4)
 _FIRST_WAIT_MS = const(60_000)
 _MAX_WAIT_MS = const(600_000)
@@ -21,20 +22,20 @@ class Contention:
 
     def __init__(self):
         self.rounds = 0
-        self._up_since = self._down_since = None
+        self._up_since = None
 
-    def came_up(self, attempts, now):
-        """A session begins, after so many attempts."""
-        quick = self._down_since is None or ticks_diff(now, self._down_since) < _QUICK_MS
-        if attempts != 1 or not quick:
+    def came_up(self, attempts, took_ms, now):
+        """A session begins, after so many attempts, the last of which took so long."""
+        if attempts != 1 or took_ms >= _QUICK_MS:
             self.rounds = 0
         self._up_since = now
 
     def ended(self, silent, now):
         """The session is over; silent: it fell silent or its stream broke, without a word of the
         server's. Returns how long to stay away in ms, 0 where nothing is suspected."""
-        self._down_since = now
-        if self._up_since is None or not silent or ticks_diff(now, self._up_since) >= _SHORT_MS:
+        short = self._is_short(now)
+        self._up_since = None
+        if not silent or not short:
             self.rounds = 0
             return 0
         self.rounds += 1
@@ -42,6 +43,10 @@ class Contention:
             return 0
         return min(_FIRST_WAIT_MS << min(self.rounds - _ROUNDS, 8), _MAX_WAIT_MS)
 
-    def is_suspected(self):
-        """Whether the last sessions looked taken over."""
-        return self.rounds >= _ROUNDS
+    def _is_short(self, now):
+        """Whether the session is younger than one that was not taken over."""
+        return self._up_since is not None and 0 <= ticks_diff(now, self._up_since) < _SHORT_MS
+
+    def is_suspected(self, now):
+        """Whether the last sessions looked taken over, and the present one may end so, too."""
+        return self.rounds >= _ROUNDS and (self._up_since is None or self._is_short(now))

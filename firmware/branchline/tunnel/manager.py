@@ -55,11 +55,11 @@ class Manager:
 
     def others_work(self, name):
         """Whether a tunnel other than that one is up and of use."""
-        for tunnel in self.tunnels:
-            if tunnel.name != name and tunnel.state == UP:
-                if self._works is None or self._works(tunnel):
-                    return True
-        return False
+        works = self._works
+        return any(
+            tunnel.name != name and tunnel.state == UP and (works is None or works(tunnel))
+            for tunnel in self.tunnels
+        )
 
     def finished(self):
         """True when no tunnel will be tried again."""

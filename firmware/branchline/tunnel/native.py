@@ -98,8 +98,7 @@ class NativeEngine:
     def rebind(self, now):
         """Goes on with the session from a fresh port and, where the WAN has another one, address:
         a server takes that for the same client by the peer-id in each packet."""
-        floats = self._up and not self._remote.is_tcp() and self._session.options.peer_id is not None
-        if not floats:
+        if not self._up or self._remote.is_tcp() or self._session.options.peer_id is None:
             return False
         try:
             self._pump.rebind(self._open_udp(self._profile.at(self._remote)))
@@ -302,7 +301,8 @@ class NativeEngine:
             self._address,
             options.inactive[0] > 0,
         )
-        self._events.append((engine.UP, (link, text)))
+        link.text = text
+        self._events.append((engine.UP, link))
 
     def _clamp(self, profile):
         """The MssClamp that `mssfix` asks for, or None."""

@@ -48,7 +48,8 @@ class Plan:
         self._tap = profile.dev_type == "tap"
         self._remote = remote
         self.gateway = self._gateway = None
-        self.gateway_ipv6 = self._gateway_ipv6 = options.ifconfig_ipv6[2] if options.ifconfig_ipv6 else None
+        ifconfig_ipv6 = options.ifconfig_ipv6
+        self.gateway_ipv6 = self._gateway_ipv6 = ifconfig_ipv6[2] if ifconfig_ipv6 else None
         if not profile.ifconfig_noexec:
             self._add_addresses(options, profile.dev_type)
         self.gateway = self._find_gateway(options)

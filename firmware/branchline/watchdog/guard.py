@@ -49,17 +49,21 @@ class Guard:
 
     # ---- what happens to the tunnel ----
 
-    def tunnel_up(self, now):
-        """Its session begins."""
+    def tunnel_up(self, probed, now):
+        """Its session begins; probed: whether there is a way to probe it."""
         self.is_up = True
-        self.health.start(now)
+        if probed:
+            self.health.start(now)
+        if not probed or not self.health.ever_answered:
+            # The session is all there is to know.
+            self.ladder.end()
         self._events.append((CHANGED, None))
 
     def tunnel_down(self, wanted, now):
         """Its session ended; wanted: as it should, which is no flap."""
         was_usable = self.is_usable()
         self.is_up = False
-        self.health.stop()
+        self.health.stop(now)
         self.ladder.begin(now)
         if was_usable and not wanted:
             self._penalise(now)
@@ -87,7 +91,9 @@ class Guard:
         """Time has passed; forbidden(rung): why a step may not be taken, or ""."""
         self.health.handle_timer(now)
         self.drain(now)
-        if self._suppressed and not self.damping.is_suppressed(now):
+        # Asked at any rate: what is not looked at for days decays no more (wire.ticks).
+        suppressed = self.damping.is_suppressed(now)
+        if self._suppressed and not suppressed:
             self._suppressed = False
             self._tell(CHANGED, "reused", "it has been quiet for long enough")
         rung = self.ladder.take(now, forbidden)
@@ -109,7 +115,7 @@ class Guard:
             if state == h.DOWN:
                 self._penalise(now)
                 self.ladder.begin(now)
-            elif state in (h.UP, h.DEGRADED):
+            else:
                 self.ladder.end()
             self._tell(CHANGED, "health", h.STATE_NAMES[state] + ": " + reason)
 

@@ -4,7 +4,7 @@ A probe goes out every `probe_ms`. One that has no answer after `timeout` (RFC 6
 30 ms) is a suspicion: further probes follow at once, close upon each other, and only if none of
 them all is answered the tunnel is DOWN. Where few probes are lost this takes at most
 
-    probe_ms + max(250 ms, 2 * timeout + 6 * 25 ms)
+    probe_ms + max(250 ms, 2 * timeout + 5 * 25 ms)
 
 from the fault on: 0.5 s with a probe every 250 ms. Any answer to a probe sent since the suspicion
 began ends it.
@@ -41,8 +41,8 @@ _LATE_MS = const(50)
 _RECOVER = const(3)  # answers in a row after which a dead tunnel is up
 _UNANSWERED_MS = const(5000)
 _SLOW_MS = const(1000)
-# Of the last 64 regular probes; at 9.75 % 6 are missing, 20 or more once in many years, and at 30 %
-# loss each way (51 %) 33.
+# Of the last 64 regular probes; at 9.75 % 6 are missing, 20 or more once in many years, and at
+# 30 % loss each way (51 %) 33.
 _WINDOW = const(64)
 _LOSSY = const(20)
 _LOSSLESS = const(10)
@@ -65,15 +65,16 @@ class Health:
         self._sequence = int.from_bytes(random(2), "big")
         self._sent_at = array("I", bytes(4 * _RING))
         self._sent_us = array("I", bytes(4 * _RING))
-        self._open = bytearray(_RING)  # 1: under way, 2: answered or given up
+        self._open = bytearray(_RING)  # 1: under way, 2: given up
         self._window = bytearray(_WINDOW)  # 1: lost
-        self._lost = self._window_at = self._judged = 0
+        self._lost = self._window_at = 0
         self._rtt_us = self._base_us = -1
         self._var_us = 0
-        self._ever = False
-        self._answered = False
+        self.ever_answered = False
         self._idle = False
-        self._sent = self._received = self._heard = 0
+        self._sent = self._received = 0
+        self._silent_since = None  # octets received when a suspicion began
+        self._listened = 0
         self._running = False
         self._since = self._began = 0
         self._events = []
@@ -96,28 +97,43 @@ class Health:
         self._clear()
         for i in range(_RING):
             self._open[i] = 0
+        # Another session may go to another hub by another way.
+        for i in range(_WINDOW):
+            self._window[i] = 0
+        self._lost = 0
+        self._rtt_us = -1
         self._running = self._probe_ms > 0
-        self._answered = False
         self._idle = False
         self._due = now if self._running else None
         self._began = now
         self._set(UNKNOWN, "", now)
 
-    def stop(self):
+    def stop(self, now):
         """The tunnel is down: nothing is to be probed."""
         self._running = False
         self._clear()
+        self._set(UNKNOWN, "", now)
 
     def traffic(self, sent, received, now):
         """The octets that the engine has counted so far; to be told about once a second."""
-        self._heard = received - self._received
-        moved = self._heard + sent - self._sent
+        moved = received - self._received + sent - self._sent
         self._sent = sent
         self._received = received
         idle = 0 <= moved < _IDLE_OCTETS
         if self._idle and not idle and self._running and self._due is not None:
             self._due = earliest(self._due, ticks_add(now, self._probe_ms))
         self._idle = idle
+
+    @property
+    def suspects(self):
+        """Whether a probe is missing and the verdict is not there yet."""
+        return self._suspect >= 0
+
+    def listen(self, received):
+        """The octets received so far, to be told while it suspects: do only ours get lost?"""
+        if self._silent_since is None:
+            self._silent_since = received
+        self._listened = received
 
     # ---- probes ----
 
@@ -140,11 +156,11 @@ class Health:
             self._wanted = self._wanted or self._suspect < 0
 
     def _interval(self, now):
-        if self.state == UNKNOWN and not self._ever:
-            if ticks_diff(now, self._began) >= _UNANSWERED_MS:
-                if not self.reason:
-                    self._set(UNKNOWN, "the hub does not answer probes", now, True)
-                return _SLOW_MS
+        never = self.state == UNKNOWN and not self.ever_answered
+        if never and ticks_diff(now, self._began) >= _UNANSWERED_MS:
+            if not self.reason:
+                self._set(UNKNOWN, "the hub does not answer probes", now, True)
+            return _SLOW_MS
         return self._idle_ms if self._idle and self.state == UP else self._probe_ms
 
     def _was_late(self, due, now):
@@ -166,14 +182,23 @@ class Health:
             if self._was_late(ticks_add(self._sent_at[at], timeout), now):
                 return
             self._open[at] = 2
-            self._judge(1, now)
-            if self.state == DOWN or not self._ever:
+            if self.state == DOWN or not self.ever_answered:
+                # How long an outage lasts says nothing of the loss before and after it.
                 self._row = 0
                 continue
+            self._judge(1, now)
+            if self._answered_since(back):
+                continue
             self._suspect = (self._sequence - back) & 0xFFFF
+            self._silent_since = None
             self._burst = back
             self._next_of_burst(now)
             return
+
+    def _answered_since(self, back):
+        """Whether a probe later than the one so far back is answered: then that was but lost."""
+        last = self._sequence
+        return any(not self._open[(last - later) & (_RING - 1)] for later in range(1, back))
 
     def _next_of_burst(self, now):
         confirm = self._confirm()
@@ -209,7 +234,7 @@ class Health:
                 self._verdict_due = ticks_add(now, self._timeout_ms())
 
     def _gap_ms(self):
-        spread = (_SILENCE_MS - 2 * self._timeout_ms()) // (_CONFIRM - 1)
+        spread = (_SILENCE_MS - 2 * self._timeout_ms()) // (_CONFIRM - 2)
         return max(_MIN_GAP_MS, spread)
 
     def received(self, sequence, now, now_us):
@@ -222,14 +247,16 @@ class Health:
             return
         given_up = self._open[at] == 2
         self._open[at] = 0
-        self._measure((now_us - self._sent_us[at]) & 0xFFFFFFFF)
-        self._ever = self._answered = True
+        # Where a clock of microseconds wraps early, that of milliseconds knows better.
+        most_us = (ticks_diff(now, self._sent_at[at]) + 1) * 1000
+        self._measure(min((now_us - self._sent_us[at]) & 0xFFFFFFFF, most_us))
+        self.ever_answered = True
         if self._suspect >= 0:
             if (sequence - self._suspect) & 0xFFFF < 0x8000:
                 self._suspect = -1
                 self._burst_due = self._verdict_due = None
                 self._forgive()
-        elif not given_up:
+        elif not given_up and self.state != DOWN:
             self._judge(0, now)
         self._late = False
         self._row += 1
@@ -243,17 +270,15 @@ class Health:
                 self._open[i] = 2
 
     def _measure(self, rtt_us):
-        """RFC 6298 2.3; and the path's own delay, which follows slowly upwards."""
+        """RFC 6298 2.3; and the path's own delay, which follows the least, slowly upwards."""
         if self._rtt_us < 0:
             self._rtt_us = self._base_us = rtt_us
             self._var_us = rtt_us // 2
             return
         self._var_us += (abs(rtt_us - self._rtt_us) - self._var_us) >> 2
         self._rtt_us += (rtt_us - self._rtt_us) >> 3
-        if rtt_us < self._base_us:
-            self._base_us = rtt_us
-        else:
-            self._base_us += (rtt_us - self._base_us) >> 10
+        # Downwards no faster than the estimate: or a way that became short would seem slowed.
+        self._base_us += (rtt_us - self._base_us) >> (3 if rtt_us < self._base_us else 10)
 
     def _timeout_ms(self):
         if self._rtt_us < 0:
@@ -269,8 +294,8 @@ class Health:
         self._row = 0
         self._forgive()
         reason = "%d probes in a row without an answer" % self._burst
-        if self._heard > _IDLE_OCTETS:
-            reason += ", though the hub is heard"
+        if self._silent_since is not None and self._listened > self._silent_since:
+            reason += ": only one way, for the hub is heard"
         self._set(DOWN, reason, now, True)
 
     def _judge(self, lost, now):
@@ -289,7 +314,8 @@ class Health:
                 text %= (self._rtt_us // 1000, self._base_us // 1000)
                 self._set(DEGRADED, text, now, True)
         elif self.state == DEGRADED and ticks_diff(now, self._since) >= _MIN_STAY_MS:
-            if self._lost <= _LOSSLESS and slowed < self._base_us + _SLOWED_US // 2:
+            good = self._lost <= _LOSSLESS and slowed < self._base_us + _SLOWED_US // 2
+            if good:
                 self._set(UP, "loss and delay are low", now, True)
 
     def _set(self, state, reason, now, tell=False):

@@ -1,8 +1,8 @@
-"""The ladder: what is restarted when something does not work, in what order, and how often at most.
+"""The ladder: what is restarted when something does not work, in what order, and how often.
 
 Each rung is taken when the trouble has lasted for its time. The last one is taken again after the
-same time. Nothing is taken more often than its limit for an hour allows, nor while it is forbidden
-or the ladder is paused: then it waits.
+same time, at least 5 s. Nothing is taken more often than its limit for an hour allows, nor while
+it is forbidden or the ladder is paused: then it waits.
 """
 
 from micropython import const
@@ -10,7 +10,7 @@ from micropython import const
 from branchline.wire.ticks import ticks_add, ticks_diff
 
 _HOUR_MS = const(3_600_000)
-# When a rung that had to wait is looked at again.
+# When a rung that had to wait is looked at again; and the least between two steps of the last.
 _AGAIN_MS = const(5000)
 
 
@@ -25,7 +25,7 @@ class Rung:
 
     def is_spent(self, now):
         """Whether the limit of an hour is reached."""
-        self._taken = [tick for tick in self._taken if ticks_diff(now, tick) < _HOUR_MS]
+        self._taken = [tick for tick in self._taken if 0 <= ticks_diff(now, tick) < _HOUR_MS]
         return len(self._taken) >= self.per_hour
 
     def take(self, now):
@@ -92,7 +92,7 @@ class Ladder:
         rung.take(now)
         if self._at + 1 < len(self._rungs):
             self._at += 1
+            self._arm()
         else:
-            self._since = now
-        self._arm()
+            self._due = ticks_add(now, max(rung.after_ms, _AGAIN_MS))
         return rung.name

@@ -17,6 +17,11 @@ def ticks():
     return _milliseconds() & (PERIOD - 1)
 
 
+def ticks_ms():
+    """The monotonic time in ms, which wraps as the port's own does: for long times only."""
+    return _milliseconds()
+
+
 try:
     _microseconds = time.ticks_us
 except AttributeError:

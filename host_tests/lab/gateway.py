@@ -29,6 +29,8 @@ class Gateway:
         gateway.stop()
     """
 
+    SOURCES = _ROOT / "firmware"
+
     def __init__(self, host: Host, profiles: dict[str, str], *, name: str | None = None,
                  lans: tuple[tuple[str, str], ...] = (), tunnels: dict[str, dict] | None = None,
                  heap: str | None = None, compiled: bool = False, env: dict | None = None,
@@ -83,7 +85,7 @@ class Gateway:
         self.process = self.host.spawn(
             str(_MICROPYTHON), *options, *map(str, command), str(self.folder),
             name=f"gateway-{self.name}",
-            env={"MICROPYPATH": f"{_ROOT / 'firmware'}:{_LIBRARIES}:.frozen",
+            env={"MICROPYPATH": f"{self.SOURCES}:{_LIBRARIES}:.frozen",
                  "BRANCHLINE_STATUS": str(self._status_path), **self.env},
         )
         return self

@@ -7,7 +7,7 @@ import sys
 from branchline.app.loop import Loop
 from branchline.hal.linux.clock import ticks
 from branchline.hal.linux.descriptor import LIBC, Descriptor
-from branchline.hal.linux.listener import Listener
+from branchline.hal.linux.listener import accept, listen
 from branchline.hal.linux.poller import Poller
 from branchline.wire.ticks import ticks_add, ticks_diff
 from support import raises
@@ -230,7 +230,7 @@ def test_asyncio_reads_and_writes_its_own_descriptors():
     """More than the socket's buffers hold goes both ways between two tasks."""
     poller = Poller()
     loop = Loop(poller, ticks, [], lambda: False)
-    listener = Listener(_LOOPBACK, _PORT, 1)
+    listener = listen(_LOOPBACK, _PORT, 1)
     size = 4 << 20
     received = []
 
@@ -250,7 +250,7 @@ def test_asyncio_reads_and_writes_its_own_descriptors():
         client = socket.socket()
         client.connect(socket.getaddrinfo("127.0.0.1", _PORT)[0][-1])
         client.setblocking(False)
-        taken = listener.accept()
+        taken = accept(listener)
         task = asyncio.create_task(take(taken))
         reader, writer = await bridge.streams(client)
         for _ in range(size // 65536):

@@ -1,48 +1,34 @@
 """Where the API is reached: a listening socket, which is all there is of it while nobody asks.
 
-The first client has asyncio and microdot loaded; when nobody has come for a while their memory is
-given back.
+The first client has asyncio, microdot and the rest loaded; when nobody has come for a while their
+memory is given back.
 """
 
 import gc
 import sys
 
-from branchline.hal.linux.listener import Listener
-from branchline.wire.counters import Counters
-from branchline.wire.ip import format_address
+from micropython import const
+
 from branchline.wire.overlay import Overlay
 
-_BACKLOG = 8
 # What loading and one request take, in words of this machine, and the tunnels still have room.
-_LEAST_WORDS = 6144
-_WORD = 8 if sys.maxsize > 1 << 32 else 4
-_LOOPBACK = bytes(15) + b"\x01"
+_LEAST_WORDS = const(6144)
 # What nobody else uses. asyncio itself stays: the interpreter holds on to it.
 _MODULES = (
     "microdot",
-    "branchline.web",
     "branchline.app.api_server",
     "branchline.hal.asyncio_micropython",
-)
-_REASONS = (
-    "too-many",  # at once
-    "no-memory",
-    "timeout",
-    "gone",  # before there was a request
-    "long-line",
-    "long-head",
-    "bad-length",
-    "bad-request",
-    "failed",
+    "branchline.hal.linux.listener",
+    "branchline.web",
 )
 
 
 class Door:
     """listen: (address octets, port); status() -> dict of JSON values; restart(name) -> whether
-    there is such a tunnel. `counters` say what became of clients that got no answer."""
+    there is such a tunnel."""
 
     def __init__(self, system, listen, status, restart):
-        self.counters = Counters(_REASONS)
+        self.counts = {}  # reason: number of clients that got no answer
         self._system = system
         self._listen = listen
         self._status = status
@@ -54,22 +40,13 @@ class Door:
 
     def open(self, loop):
         """Listens; a client interrupts `loop`. What is in the way is a warning, no more."""
-        address, port = self._listen
-        if not _is_installed("microdot"):
-            self._log("warning", "microdot is not installed (make compile): there is no API")
-            return
-        try:
-            self._listener = Listener(address, port, _BACKLOG)
-        except OSError as error:
-            self._log("warning", str(error.args[-1]) + ": there is no API")
-            return
-        self._loop = loop
-        self._system.poller.register(self._listener, self._knock)
-        where = "%s port %d" % (format_address(address), port)
-        self._log("info", "listens on " + where)
-        if address[0] != 127 and address != _LOOPBACK:
-            text = "whoever reaches %s may see the status and restart tunnels" % where
-            self._log("warning", text)
+        with Overlay(("branchline.app.api_opening",) + _MODULES):
+            from branchline.app.api_opening import open_listener
+
+            self._listener = open_listener(self._listen[0], self._listen[1], self.log)
+        if self._listener:
+            self._loop = loop
+            self._system.poller.register(self._listener, self._knock)
 
     def close(self):
         """Stops listening."""
@@ -89,66 +66,59 @@ class Door:
         if not self._wanted:
             return
         self._wanted = False
-        if not self._has_room():
+        if not _has_room():
             self._turn_away()
             return
+        poller = self._system.poller
+        poller.unregister(self._listener)
         try:
             if sys.implementation.name == "micropython":
                 with Overlay(_MODULES):
-                    self._run_server()
+                    self._load().run(self._loop)
             else:  # whose asyncio cannot be loaded twice, and which has memory
-                self._run_server()
+                self._load().run(self._loop)
         finally:
-            if self._listener:
-                self._system.poller.unregister(self._listener)
-                self._system.poller.register(self._listener, self._knock)
+            poller.register(self._listener, self._knock)
         gc.collect()
 
-    def _run_server(self):
+    def _load(self):
         from branchline.app.api_server import Server
 
-        Server(self._system, self._listener, self.counters, self.status, self._restart).run(
-            self._loop
-        )
-
-    def _has_room(self):
-        if not hasattr(gc, "mem_free"):
-            return True
-        gc.collect()
-        return gc.mem_free() >= _LEAST_WORDS * _WORD
+        return Server(self._system, self._listener, self)
 
     def _turn_away(self):
-        sock = self._listener.accept()
-        if sock:
-            sock.close()
-        self.counters.bump("no-memory")
+        try:
+            self._listener.accept()[0].close()
+        except OSError:
+            return  # gone by itself
+        self.count("no-memory")
         if not self._warned:
             self._warned = True
-            self._log("warning", "the heap has no room for it: start with a larger -X heapsize")
+            self.log("warning", "the heap has no room for it: start with a larger -X heapsize")
+
+    # ---- for the server ----
+
+    def count(self, reason):
+        """Notes that a client got no answer, for one of a few fixed reasons."""
+        self.counts[reason] = self.counts.get(reason, 0) + 1
 
     def status(self):
-        """The gateway's, and what became of the API's own clients."""
+        """The gateway's status, and what became of the API's own clients."""
         status = self._status()
-        status["api"] = self.counters.nonzero()
+        status["api"] = self.counts
         return status
 
-    def _log(self, level, text):
+    def restart(self, name):
+        """Whether there is a tunnel of that name; it starts anew."""
+        return self._restart(name)
+
+    def log(self, level, text):
+        """A line of the gateway's log."""
         self._system.log(level, "gateway", "api", text)
 
 
-def _is_installed(module):
-    """Whether a module would be found; nothing is loaded. Only MicroPython needs the look."""
-    if sys.implementation.name != "micropython":
-        import importlib.util
-
-        return importlib.util.find_spec(module) is not None
-    import os
-
-    for folder in sys.path:
-        for suffix in (".mpy", ".py"):
-            try:
-                os.stat((folder + "/" if folder else "") + module + suffix)
-                return True
-            except OSError:
-                pass
-    return False
+def _has_room():
+    if not hasattr(gc, "mem_free"):
+        return True
+    gc.collect()
+    return gc.mem_free() >= _LEAST_WORDS * (8 if sys.maxsize > 1 << 32 else 4)

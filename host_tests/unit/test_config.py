@@ -60,7 +60,7 @@ def test_a_full_file():
 def test_the_watchdog():
     w = _load(_tunnels(_PARIS)).watchdog
     assert (w.probe_ms, w.idle_probe_ms) == (250, 250)
-    assert (w.half_life_s, w.suppress, w.reuse, w.max_suppress_s) == (60, 3000, 1000, 300)
+    assert (w.half_life_s, w.suppress, w.reuse, w.max_suppress_s) == (30, 3000, 1000, 300)
     assert (w.wan, w.always, w.reboots_per_hour) == (None, False, 0)
     w = _load(
         _with(
@@ -109,6 +109,34 @@ def test_what_is_probed():
     ):  # fmt: skip
         tunnel = '{"name": "paris", "profile": "p.ovpn"' + text + "}"
         assert _load(_tunnels(tunnel)).tunnels[0].probe == expected
+
+
+def test_where_the_api_listens():
+    for text in (_tunnels(_PARIS), _with('"api": {}')):
+        assert _load(text).api == (unhex("7f000001"), 8086)
+    for listen, expected in (
+        ("0.0.0.0:80", (bytes(4), 80)),
+        ("10.100.0.11:65535", (unhex("0a64000b"), 65535)),
+        ("[::1]:8086", (bytes(15) + b"\x01", 8086)),
+        ("off", None),
+    ):
+        assert _load(_with('"api": {"listen": "%s"}' % listen)).api == expected, listen
+    for listen, reason in (
+        ('"127.0.0.1"', "must be an address and a port"),
+        ('"127.0.0.1:0"', "the port must be from 1 to 65535"),
+        ('"127.0.0.1:65536"', "the port must be from 1 to 65535"),
+        ('"127.0.0.1:"', "the port must be from 1 to 65535"),
+        ('"127.0.0.1:http"', "the port must be from 1 to 65535"),
+        ('"127.0.0.1:-1"', "the port must be from 1 to 65535"),
+        ('"::1:8086"', "must be in brackets"),
+        ('"[127.0.0.1]:80"', "brackets are for IPv6 addresses"),
+        ('"localhost:8086"', "gateway.json: api.listen"),
+        ('":8086"', "gateway.json: api.listen"),
+        ("8086", "must be a string"),
+        ("null", "must be a string"),
+    ):
+        text = str(raises(ConfigError, _load, _with('"api": {"listen": %s}' % listen)))
+        assert "gateway.json: api.listen" in text and reason in text, (listen, text)
 
 
 def test_a_byte_order_mark_is_passed_over():
@@ -166,7 +194,6 @@ _MISTAKES = (
     (_tunnels('{"name": "a", "profile": "p", "device": "t"},'
               '{"name": "b", "profile": "p", "device": "t"}'),
      "gateway.json: tunnels[1].device: another tunnel has this device"),
-    (_with('"api": {}'), "gateway.json: api: this version does not support it yet"),
     (_tunnels('{"name": "a", "profile": "p", "probe": "hub.example.net"}'),
      "gateway.json: tunnels[0].probe: not an IPv4 address"),
     (_with('"state": ""'), "gateway.json: state: must have 1 to 255"),
@@ -193,8 +220,10 @@ _MISTAKES = (
      "gateway.json: watchdog.damping.half_life_s: must be from 1"),
     (_with('"watchdog": {"damping": {"suppress": 1000}}'),
      "gateway.json: watchdog.damping.suppress: must be more than reuse (or 0: no damping)"),
-    (_with('"watchdog": {"damping": {"max_s": 90}}'),
+    (_with('"watchdog": {"damping": {"max_s": 40}}'),
      "gateway.json: watchdog.damping.suppress: is more than a penalty can be"),
+    (_with('"api": []'), "gateway.json: api: must be an object"),
+    (_with('"api": {"listen": "off", "port": 1}'), "gateway.json: api.port: unknown key"),
     (_with('"address": "10.0.0"'), "gateway.json: address: not an IPv4 address"),
     (_with('"lans": {}'), "gateway.json: lans: must be an array"),
     (_with('"lans": [{"interface": "eth1", "prefix": "10.0.0.1/8"}]'),

@@ -374,6 +374,17 @@ def test_a_process_that_hangs():
     assert rig.ends()[0][1] == ("management", "no answer to pid in 5 s")
 
 
+def test_a_process_that_does_not_begin_to_talk():
+    rig = Rig()
+    rig.engine.open(0)
+    rig.run(10_000)
+    assert rig.events == [(DOWN, ("management", "it does not connect to the gateway"))]
+    rig.engine.open(rig.system.now)
+    rig.system.poller.callbacks[rig.system.listeners[-1]](True, False)
+    rig.run(5000)
+    assert rig.events[1:] == [(DOWN, ("management", "it says nothing"))] and rig.system.settled()
+
+
 def test_a_gateway_that_slept_reads_first():
     rig = Rig().up()
     rig.system.now += 60_000
@@ -472,7 +483,7 @@ def test_profiles():
         (b"connect-retry 3", b"", {"first_s": 3, "max_s": 300}),
         (b"connect-retry 3 40\nconnect-retry-max 2", b"\n", {"max_s": 40, "max_rounds": 2}),
         (b"connect-retry soon", b"", {"first_s": 1}),
-        (b"resolv-retry infinite\nresolv-retry 9", b"\n", {"resolv_retry_s": 9}),
+        (b"resolv-retry infinite\nresolv-retry 9", b"\n", {"resolv_s": 9}),
         (b"auth-retry nointeract", b"", {"auth_nointeract": True}),
         (b"<ca>\nverb 3\n</ca>\nverb 3", b"<ca>\nverb 3\n</ca>\n", {}),
         (b"<connection>\nremote a\nconnect-retry 7\n</connection>",

@@ -22,7 +22,6 @@ from branchline.wire.ip import parse_address
 _MAX_FILE = const(65536)
 _MAX_TUNNELS = const(64)
 _MAX_ITEMS = const(64)
-_LATER = "this version does not support it yet"
 
 
 def load_config(read_file):
@@ -54,8 +53,6 @@ def _config(top):
     config = Config()
     config.name = top.word("name")
     config.state = None if top.is_null("state") else top.text("state", config.state, 255)
-    if top.has("api"):
-        fail("api", _LATER, "remove it")
     if top.has("address"):
         config.address = parsed(parse_address, top.text("address"), "address")
     config.lans = [_lan(JsonObject(value, at)) for at, value in top.items("lans", _MAX_ITEMS)]
@@ -69,6 +66,10 @@ def _config(top):
         from branchline.app.watchdog_config import read_watchdog
 
         config.watchdog = read_watchdog(top.member("watchdog"))
+    if top.has("api"):
+        from branchline.app.api_config import read_api
+
+        config.api = read_api(top.member("api"))
     if top.has("log"):
         log = top.member("log")
         log.allow("level")

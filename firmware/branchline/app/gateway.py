@@ -5,6 +5,7 @@ import gc
 from micropython import const
 
 from branchline import BUILD_TIME, __version__
+from branchline.app.loop import Loop
 from branchline.crypto.aead import Providers
 from branchline.hal.linux import mbedtls
 from branchline.hal.linux.signals import NAMES, Signals
@@ -15,7 +16,6 @@ from branchline.tunnel.native import NativeEngine
 from branchline.tunnel.tunnel import TUNNEL_UP
 from branchline.wire.errors import ConfigError
 from branchline.wire.overlay import Overlay
-from branchline.wire.ticks import earliest, ticks_diff
 
 try:
     from branchline.hal.tls_micropython import TlsContext
@@ -121,6 +121,13 @@ class Gateway:
 
             self._parts.append(SafeMode(self._leave_safe_mode, system.ticks()))
 
+        self._loop = Loop(self._system.poller, self._system.ticks, self._parts, self._is_over)
+        self._api = None
+        if config.api:
+            from branchline.app.api_door import Door
+
+            self._api = Door(self._system, config.api, self.status, self._restart_tunnel)
+
     def _leave_safe_mode(self):
         self._note("gateway", "safe-mode", "it has lasted: a full start is tried again")
         self._stopping = self._again = True
@@ -179,9 +186,13 @@ class Gateway:
             self._start_machine()
             if self._routing:
                 self._routing.start(ticks())
-            self._loop()
+            if self._api:
+                self._api.open(self._loop)
+            self._run_loop()
         finally:
             try:
+                if self._api:
+                    self._api.close()
                 if self._routing:
                     self._routing.stop(ticks())
             finally:
@@ -226,11 +237,16 @@ class Gateway:
             parts.append(("routing", self._routing.next_timer))
         return parts
 
-    def _loop(self):
+    def _is_over(self):
+        return self._stopping or self._manager.finished()
+
+    def _run_loop(self):
         """Runs until there is a reason to end; a full heap is none."""
-        while not self._stopping and not self._manager.finished():
+        while not self._is_over():
             try:
-                self._turn()
+                self._loop.run()
+                if self._api:
+                    self._api.serve()
             except MemoryError:
                 self._restart()
 
@@ -244,19 +260,12 @@ class Gateway:
         self._system.poller.wait(_PAUSE_MS)
         self._manager.start(self._system.ticks())
 
-    def _turn(self):
-        """Waits, moves packets, and looks at the timers when one is due or may have moved."""
-        ticks = self._system.ticks
-        wait = self._system.poller.wait
-        moved = True
-        due = None
-        while not self._stopping and not self._manager.finished():
-            now = ticks()
-            if moved or (due is not None and ticks_diff(now, due) >= 0):
-                for part in self._parts:
-                    part.handle_timer(now)
-                due = earliest(*[part.next_timer() for part in self._parts])
-            moved = wait(None if due is None else max(0, ticks_diff(due, now)))
+    def _restart_tunnel(self, name):
+        """Starts a tunnel's session anew; whether there is a tunnel of that name."""
+        tunnel = self._manager.find(name)
+        if tunnel:
+            tunnel.restart("asked for by the API", self._system.ticks())
+        return tunnel is not None
 
     def _server_addresses(self):
         known = [tunnel.server_address for tunnel in self._manager.tunnels]

@@ -125,6 +125,10 @@ class Supervision:
         changed = False
         for watched in self._watched:
             guard = watched.guard
+            if guard.health.suspects:
+                traffic = watched.tunnel.engine.traffic()
+                if traffic:
+                    guard.health.listen(traffic[1])
             guard.handle_timer(now)
             sequence = guard.health.next_probe()
             if sequence >= 0:

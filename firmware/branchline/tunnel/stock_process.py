@@ -21,6 +21,7 @@ _LOOK_MS = const(50)
 _FORCE_MS = const(1000)  # what does not end by then is ended by the kernel
 _CLEAR_MS = const(5000)
 _CONNECT_MS = const(10000)
+_FIRST_WORD_MS = const(5000)
 _LAST_WORDS_MS = const(3000)
 _GRACE_MS = const(3000)  # explicit-exit-notify takes OpenVPN a second or two
 _READ = const(4096)
@@ -118,12 +119,16 @@ class StockProcess:
         if self._management:
             self._management.handle_timer(now)
             self._check(now)
+        if self._due is not None and ticks_diff(now, self._due) >= 0:
+            self.read(now)  # the gateway may have slept
         if self._due is None or ticks_diff(now, self._due) < 0:
             return
         if self._state == _CLEARING:
             self._clear(now)
         elif self._state == _STARTED:
             self._break("it does not connect to the gateway", now)
+        elif self._state == _TALKING:
+            self._break("it says nothing", now)
         elif self._state == _SILENT:
             self._break("it does not end after its connection", now)
 
@@ -179,7 +184,7 @@ class StockProcess:
         self._buffer = self._buffer or memoryview(bytearray(_READ))
         self._system.poller.register(stream, self._on_stream)
         self._set(_TALKING)
-        self._due = None
+        self._due = ticks_add(self._system.ticks(), _FIRST_WORD_MS)
 
     # ---- the conversation ----
 
@@ -193,6 +198,7 @@ class StockProcess:
                 n = self._stream.readinto(self._buffer)
                 if n is None:
                     break
+                self._due = None
                 management.receive(bytes(self._buffer[:n]))
                 self._deliver(now)
         except OSError:

@@ -34,6 +34,7 @@ _RESOLVE_MS = const(5000)
 _PATIENCE_MS = const(10_000)
 _ONLY_PATIENCE_MS = const(60_000)
 _TEARDOWN_MS = const(4000)
+_REOPEN_MS = const(5000)
 # Refused credentials are offered again so seldom that no account is locked.
 _SELDOM_S = const(300)
 # By TCP where UDP was blocked: when to see whether UDP works again.
@@ -126,6 +127,8 @@ class Tunnel:
             self._due = None
             if self.state == TEARDOWN:
                 self._restart_engine("it does not stop", now)
+            elif self._remotes is None:
+                self.start(now)
             elif self.state == DOWN:
                 self._set(SETUP, now)
                 self._attempt(now)
@@ -207,6 +210,10 @@ class Tunnel:
             self._due = None
             self._set(SETUP, now)
             self._attempt(now)
+            return
+        if self._remotes is None:
+            # The engine did not even get ready.
+            self._wait(reason, text, _REOPEN_MS, now)
             return
         if reason == e.AUTH_FAILED:
             self._refused(text, now)

@@ -13,7 +13,7 @@ from host_tests.lab.gap import Traffic
 _ENGINES = ("native", "openvpn")
 _STEADY = 2.0  # seconds that traffic must flow to count as back
 _AROUND = 30.0  # ... and the time in which it is to find the other way
-# ... in which all is to be as before once the fault has gone: one that flapped is kept away for long
+# ... in which all is as before once the fault has gone; one that flapped is kept away for long
 _BACK = 150.0
 _MARGIN = 240.0  # seconds that a test may take beyond the fault itself
 

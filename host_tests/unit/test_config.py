@@ -226,6 +226,9 @@ _MISTAKES = (
     (_with('"api": {"listen": "off", "port": 1}'), "gateway.json: api.port: unknown key"),
     (_with('"address": "10.0.0"'), "gateway.json: address: not an IPv4 address"),
     (_with('"lans": {}'), "gateway.json: lans: must be an array"),
+    (_with('"lans": [{"interface": "a", "prefix": "10.1.0.0/16"},'
+           ' {"interface": "b", "prefix": "10.1.7.0/24"}]'),
+     "gateway.json: lans[1].prefix: overlaps lans[0].prefix"),
     (_with('"lans": [{"interface": "eth1", "prefix": "10.0.0.1/8"}]'),
      "gateway.json: lans[0].prefix: bits behind the prefix length"),
     (_with('"log": {"level": "loud"}'), "gateway.json: log.level: unknown value"),

@@ -17,7 +17,7 @@ from branchline.app.json_object import (
 from branchline.app.json_text import JsonError, parse_json
 from branchline.app.settings import Config, Lan, Tunnel
 from branchline.wire.errors import ConfigError
-from branchline.wire.ip import parse_address
+from branchline.wire.ip import masked, parse_address
 
 _MAX_FILE = const(65536)
 _MAX_TUNNELS = const(64)
@@ -56,6 +56,7 @@ def _config(top):
     if top.has("address"):
         config.address = parsed(parse_address, top.text("address"), "address")
     config.lans = [_lan(JsonObject(value, at)) for at, value in top.items("lans", _MAX_ITEMS)]
+    _check_overlaps(config.lans)
     config.tunnels = _tunnels(top.items("tunnels", _MAX_TUNNELS, REQUIRED))
     if top.has("routing"):
         # Apart, since only those who route need it in a small heap.
@@ -82,6 +83,17 @@ def _lan(item):
     interface = item.word("interface", longest=MAX_DEVICE)
     network, plen = prefix(item.text("prefix"), item.at("prefix"))
     return Lan(interface, network, plen, item.flag("babel", False))
+
+
+def _check_overlaps(lans):
+    """Two LANs with common addresses: packets for these would go to one of them at random."""
+    for i, lan in enumerate(lans):
+        for j, other in enumerate(lans[:i]):
+            plen = min(lan.plen, other.plen)
+            same = len(lan.prefix) == len(other.prefix)
+            if same and masked(lan.prefix, plen) == masked(other.prefix, plen):
+                where = "lans[%d].prefix" % i
+                fail(where, "overlaps lans[%d].prefix" % j, "each LAN needs addresses of its own")
 
 
 def _tunnels(items):

@@ -222,6 +222,7 @@ class Gateway:
         self._machine = Machine(
             self._config.watchdog,
             system,
+            self._manager,
             self._records,
             self._note,
             self._server_addresses,

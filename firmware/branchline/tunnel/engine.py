@@ -13,6 +13,7 @@ names of servers get a random label), and
     check(index, address, now) -> bool   asks beside the session whether that remote answers, and
                                     tells by ANSWER; False: it cannot
     close(now)                      takes everything away at once; open() may follow
+    has_work()                      whether packets wait that it ought to send
     traffic()                       (octets sent, octets received) of the session, or None
     handle_timer(now), next_timer(), next_event()
     status()                        a dict of JSON values

@@ -130,6 +130,10 @@ class NativeEngine:
         totals = self._session.ring.totals()
         return totals[2], totals[3]
 
+    def has_work(self):
+        """Whether packets wait in the device that could be sent."""
+        return bool(self._up and self._pump.has_work())
+
     def handle_timer(self, now):
         """Time has passed."""
         if self._due is not None and ticks_diff(now, self._due) >= 0:

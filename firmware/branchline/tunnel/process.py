@@ -182,6 +182,10 @@ class ProcessEngine:
         """A stock client has one session at a time."""
         return False
 
+    def has_work(self):
+        """The packets are the process's."""
+        return False
+
     def traffic(self):
         """(octets sent, octets received) of the session, or None while there is none."""
         if self._state != _UP:

@@ -42,6 +42,13 @@ class Poller:
         if self._handlers.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
+    @staticmethod
+    def is_readable(obj):
+        """Whether obj has something to read at this moment."""
+        poll = select.poll()
+        poll.register(obj.fileno(), _IN)
+        return bool(poll.poll(0))
+
     def wait(self, timeout_ms):
         """Calls the handlers of all that is ready; waits at most timeout_ms for the first (None:
         for ever). Returns whether any of them may have moved a deadline."""

@@ -376,6 +376,22 @@ def test_what_the_engine_hears_is_a_part_of_the_reason():
         assert rig.health.reason.endswith("the hub is heard") == told
 
 
+def test_a_hub_that_begins_to_filter_probes_is_not_dead():
+    for heard, expected in ((100, UNKNOWN), (0, DOWN)):
+        rig = Rig(1).settled()
+        rig.rtt = lambda t: None
+        rig.health.stop(rig.now())
+        rig.health.start(rig.now())
+        octets = 0
+        for _ in range(200):
+            rig.run(10)
+            octets += heard
+            if rig.health.suspects:
+                rig.health.listen(octets)
+        assert rig.health.state == expected
+        assert ("no longer answers" in rig.health.reason) == (heard > 0)
+
+
 def test_without_probes_nothing_is_known():
     rig = Rig(40, probe_ms=0)
     assert rig.health.next_timer() is None

@@ -15,9 +15,9 @@ _BOUNCE = "bounce"
 
 
 class Machine:
-    """settings: app.settings.Watchdog; manager: tunnel.manager.Manager; records: app.records.Records or None; note(subject, event,
-    reason, level). `supervision` is set before start(); parts(): (name, next_timer) of what must
-    not fall behind."""
+    """settings: app.settings.Watchdog; manager: tunnel.manager.Manager; records:
+    app.records.Records or None; note(subject, event, reason, level). `supervision` is set once
+    there is one; parts(): (name, next_timer) of what must not fall behind."""
 
     def __init__(self, settings, system, manager, records, note, servers, parts):
         self.supervision = None

@@ -293,8 +293,14 @@ class Health:
         self._burst_due = self._verdict_due = None
         self._row = 0
         self._forgive()
+        heard = self._silent_since is not None and self._listened > self._silent_since
+        if heard and self.state == UNKNOWN:
+            # The handshake has gone both ways just now: it filters probes.
+            self.ever_answered = False
+            self._set(UNKNOWN, "the hub is heard, but no longer answers probes", now, True)
+            return
         reason = "%d probes in a row without an answer" % self._burst
-        if self._silent_since is not None and self._listened > self._silent_since:
+        if heard:
             reason += ": only one way, for the hub is heard"
         self._set(DOWN, reason, now, True)
 

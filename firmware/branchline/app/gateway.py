@@ -6,100 +6,28 @@ from micropython import const
 
 from branchline import BUILD_TIME, __version__
 from branchline.app.loop import Loop
-from branchline.crypto.aead import Providers
-from branchline.hal.linux import mbedtls
 from branchline.hal.linux.signals import NAMES, Signals
 from branchline.hal.linux.sysctl import forwarding_enabled
-from branchline.openvpn.session import Environment
 from branchline.tunnel.manager import Manager
-from branchline.tunnel.native import NativeEngine
 from branchline.tunnel.tunnel import TUNNEL_UP
-from branchline.wire.errors import ConfigError
-from branchline.wire.overlay import Overlay
-
-try:
-    from branchline.hal.tls_micropython import TlsContext
-except ImportError:
-    from branchline.hal.tls_cpython import TlsContext
-
 
 _PAUSE_MS = const(2000)
 # How long stock processes may take to leave; then they are killed.
 _SETTLE_MS = const(3000)
-_RUN_FOLDER = "run"  # of the management sockets, in the gateway's own
-
-
-def _gnutls():
-    from branchline.hal.linux.gnutls import Gnutls
-
-    return Gnutls()
-
-
-def _libcrypto():
-    from branchline.hal.linux.libcrypto import Libcrypto
-
-    return Libcrypto()
-
-
-def _pure():
-    from branchline.crypto.pure import Pure
-
-    return Pure()
-
-
-# Best first, as measured: one call of libgnutls does what takes libcrypto five. Each is loaded
-# only when those before it lack something.
-PROVIDERS = (("gnutls", _gnutls), ("libcrypto", _libcrypto), ("pure", _pure))
-
-
-def _hostname(certificate):
-    with Overlay():
-        from branchline.crypto.x509 import hostname
-
-        return hostname(certificate)
 
 
 class Gateway:
-    """folder: of gateway.json; config: app.config's; profiles: tunnel name -> Profile, or (file
-    name, octets) for the engine `openvpn`; system: app.system.System; log: app.log.Log; records:
-    app.records.Records or None; safe: whether this is a safe start; status: makes a StatusFile of
-    status(), or None; crypto: the names of the only providers to use, or None; portable_tls:
-    verify servers as a build does that offers no access to its mbedtls.
+    """engines: of tunnel.engine, one for each of the tunnels of config (app.settings.Config);
+    system: app.system.System; log: app.log.Log; records: app.records.Records or None; safe:
+    whether this is a safe start; status: makes a StatusFile of status(), or None."""
 
-    Raises ConfigError for what a profile asks of TLS that this build does not have.
-    """
-
-    def __init__(
-        self,
-        folder,
-        config,
-        profiles,
-        system,
-        log,
-        records=None,
-        safe=False,
-        status=None,
-        crypto=None,
-        portable_tls=False,
-    ):
+    def __init__(self, engines, config, system, log, records=None, safe=False, status=None):
         self._log = log
         self._config = config
         self._system = system
         self._records = records
         self._safe = safe
         self._began = system.ticks_ms()
-        provider = Providers(
-            [make for name, make in PROVIDERS if crypto is None or name in crypto],
-            lambda level, text: log(level, "gateway", "crypto", text),
-        )
-        native = None if portable_tls else mbedtls.load()
-        engines = []
-        for rank, tunnel in enumerate(config.tunnels):
-            profile = profiles[tunnel.name]
-            if tunnel.engine == "openvpn":
-                engines.append(self._stock_engine(tunnel, profile, folder, rank))
-            else:
-                engines.append(self._engine(tunnel, profile, provider, native, rank))
         self._manager = Manager(engines, self._system, self._tunnel_changed, self._works)
         self._routing = None
         if config.routing:
@@ -120,7 +48,6 @@ class Gateway:
             from branchline.app.safe_mode import SafeMode
 
             self._parts.append(SafeMode(self._leave_safe_mode, system.ticks()))
-
         self._loop = Loop(self._system.poller, self._system.ticks, self._parts, self._is_over)
         self._api = None
         if config.api:
@@ -132,48 +59,12 @@ class Gateway:
         self._note("gateway", "safe-mode", "it has lasted: a full start is tried again")
         self._stopping = self._again = True
 
-    def _stock_engine(self, tunnel, profile, folder, rank):
-        from branchline.tunnel.process import ProcessEngine
-
-        beside = folder + "/" + profile[0] if profile[0][0] != "/" else profile[0]
-        socket = folder + "/" + _RUN_FOLDER + "/" + tunnel.name
-        return ProcessEngine(
-            tunnel.name,
-            profile,
-            beside[: beside.rfind("/")],
-            socket,
-            self._system,
-            tunnel.device,
-            rank,
-        )
-
-    def _engine(self, tunnel, profile, provider, native, rank):
-        system = self._system
-        try:
-            tls = TlsContext(profile, _hostname, native)
-        except ConfigError as error:
-            where = profile.name + ": " + error.where
-            raise ConfigError(where, error.reason, error.hint) from None
-        # TLS has its own copies.
-        profile.ca = profile.cert = profile.key = profile.extra_certs = None
-
-        def check(certificate):
-            with Overlay():
-                from branchline.openvpn.verify import check_peer
-
-                check_peer(profile, certificate, system.unix_time(), BUILD_TIME)
-
-        env = Environment(tls, provider, system.random, check)
-        return NativeEngine(tunnel.name, profile, env, system, tunnel.device, rank)
-
     def run(self):
         """Runs until SIGHUP, SIGINT or SIGTERM, or until no tunnel will be tried again.
 
         Returns True in the first case, None when a safe start has lasted and is to be followed by
-        a full one. Everything is taken away in any case. Raises OSError where another gateway
-        runs.
+        a full one. Everything is taken away in any case.
         """
-        claim = self._system.claim()
         self._warn()
         signals = Signals()
         self._system.poller.register(signals, lambda readable, writable: self._signal(signals))
@@ -204,7 +95,6 @@ class Gateway:
                     self._machine.stop(ticks())
                 self._system.poller.unregister(signals)
                 signals.close()
-                claim.close()
         return None if self._again else self._stopping
 
     def _sweep(self):

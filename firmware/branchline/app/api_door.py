@@ -12,7 +12,11 @@ from micropython import const
 from branchline.wire.overlay import Overlay
 
 # What loading and one request take, in words of this machine, and the tunnels still have room.
-_LEAST_WORDS = const(6144)
+_LEAST_WORDS = const(10240)
+_NO_ROOM = (
+    b"HTTP/1.0 503 No room\r\nContent-Type: application/json\r\n\r\n"
+    b'{"error": "the heap has no room for the API: start with a larger -X heapsize"}'
+)
 # What nobody else uses. asyncio itself stays: the interpreter holds on to it.
 _MODULES = (
     "microdot",
@@ -88,13 +92,21 @@ class Door:
 
     def _turn_away(self):
         try:
-            self._listener.accept()[0].close()
+            sock = self._listener.accept()[0]
         except OSError:
             return  # gone by itself
+        sock.setblocking(False)
+        # What is not read before the end takes the answer with it.
+        for step in (lambda: sock.send(_NO_ROOM), lambda: sock.recv(1024)):
+            try:
+                step()
+            except OSError:
+                pass
+        sock.close()
         self.count("no-memory")
         if not self._warned:
             self._warned = True
-            self.log("warning", "the heap has no room for it: start with a larger -X heapsize")
+            self.log("warning", "the heap has no room for an answer: start with a larger -X heapsize")
 
     # ---- for the server ----
 

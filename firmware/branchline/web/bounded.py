@@ -64,9 +64,11 @@ class Bounded:
         """Sends octets, some time before or in aclose."""
         if self._over:
             raise OSError(_ECONNRESET, "refused")
-        self._output.extend(data)
-        if len(self._output) >= _PIECE:
-            await self._flush()
+        view = memoryview(data)
+        for start in range(0, len(data), _PIECE):
+            self._output.extend(view[start : start + _PIECE])
+            if len(self._output) >= _PIECE:
+                await self._flush()
 
     async def aclose(self):
         """Sends what is left."""

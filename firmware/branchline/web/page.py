@@ -49,6 +49,9 @@ th{font-weight:500;font-size:.85rem}
 tr+tr,tbody tr{border-top:1px solid var(--line)}
 td:not(:last-child){white-space:nowrap}
 .wide td:last-child{min-width:12rem}
+@media(max-width:36rem){.wide thead{display:none}.wide tr{display:flex;flex-wrap:wrap;
+gap:0 .8rem;padding:.4rem .8rem}.wide td{padding:0}.wide td:first-child{color:var(--dim)}
+.wide td:last-child{flex-basis:100%;overflow-wrap:anywhere}}
 .none{padding:.6rem .8rem;margin:0;color:var(--dim)}
 </style>
 <header><h1 id="name">Branchline</h1><span class="dim" id="about"></span></header>
@@ -96,8 +99,8 @@ function tunnel(t) {
   const since = up && known(health.for_s) && health.state === "up" ? " " + time(health.for_s) : "";
   const rtt = ms(known(health.rtt_ms) ? health.rtt_ms : t.rtt_ms);
   const rows = [
-    ["Remote", t.remote], ["Engine", t.engine], ["Cipher", t.cipher], ["Address", t.address],
-    ["Device", t.device],
+    ["Remote", t.remote], ["Engine", t.engine], ["Cipher", t.cipher],
+    ["Address", t.address && t.address.replaceAll(",", ", ")], ["Device", t.device],
     ["Round trip", rtt && rtt +
       (known(health.jitter_ms) ? " \\u00b1 " + ms(health.jitter_ms) : "")],
     ["Loss", known(health.loss) ? Math.round(100 * health.loss) + " %" : null],

@@ -106,7 +106,8 @@ class Door:
         self.count("no-memory")
         if not self._warned:
             self._warned = True
-            self.log("warning", "the heap has no room for an answer: start with a larger -X heapsize")
+            text = "the heap has no room for an answer: start with a larger -X heapsize"
+            self.log("warning", text)
 
     # ---- for the server ----
 

@@ -28,7 +28,7 @@ _MODULES = (
 
 
 class Door:
-    """listen: (address octets, port); status() -> dict of JSON values; restart(name) -> whether
+    """listen: (address octets, port); status() -> dict of JSON values; restart(name): whether
     there is such a tunnel."""
 
     def __init__(self, system, listen, status, restart):
@@ -106,7 +106,8 @@ class Door:
         self.count("no-memory")
         if not self._warned:
             self._warned = True
-            self.log("warning", "the heap has no room for an answer: start with a larger -X heapsize")
+            text = "the heap has no room for an answer: start with a larger -X heapsize"
+            self.log("warning", text)
 
     # ---- for the server ----
 

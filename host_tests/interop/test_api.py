@@ -87,7 +87,7 @@ def test_a_port_that_is_taken_is_a_warning(pair):
 
 def test_it_can_be_switched_off_and_listen_elsewhere(pair):
     server = pair.server()
-    off = connect(pair, server, api={"listen": "off"})
+    off = connect(pair, server, api={"listen": None})
     with pytest.raises(ConnectionRefusedError):
         pair.branch.call(socket.create_connection, ("127.0.0.1", _PORT))
     off.stop()

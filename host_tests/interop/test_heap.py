@@ -10,7 +10,7 @@ import pytest
 from host_tests.lab import Gateway
 
 _PINGS = 1000
-_TUNNELS_ALONE = {"watchdog": {"probe_ms": 0}, "state": None, "api": {"listen": "off"}}
+_TUNNELS_ALONE = {"watchdog": {"probe_ms": 0}, "state": None, "api": {"listen": None}}
 
 
 @pytest.mark.parametrize("wrap", ["none", "tls-auth", "tls-crypt", "tls-crypt-v2"])

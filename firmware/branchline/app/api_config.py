@@ -4,18 +4,17 @@ from branchline.app.json_object import fail, parsed
 from branchline.wire.ip import parse_address
 
 _DEFAULT = "127.0.0.1:8086"
-_OFF = "off"
-_HINT = 'as in "127.0.0.1:8086" or "[::1]:8086"; "off" for no API'
+_HINT = 'as in "127.0.0.1:8086" or "[::1]:8086"; null for no API'
 _MAX_LISTEN = 64
 
 
 def read_api(item):
     """(address octets, port) of a JsonObject, or None for no API. Raises ConfigError."""
     item.allow("listen")
+    if item.is_null("listen"):
+        return None
     text = item.text("listen", _DEFAULT, _MAX_LISTEN)
     where = item.at("listen")
-    if text == _OFF:
-        return None
     host, colon, port = text.rpartition(":")
     if not colon:
         fail(where, "must be an address and a port", _HINT)

@@ -28,7 +28,7 @@ _MODULES = (
 
 
 class Door:
-    """listen: (address octets, port); status() -> dict of JSON values; restart(name) -> whether
+    """listen: (address octets, port); status() -> dict of JSON values; restart(name): whether
     there is such a tunnel."""
 
     def __init__(self, system, listen, status, restart):

@@ -72,7 +72,7 @@ property: setup pki  ## generated and hostile input, with hypothesis
 
 # Most of their time these tests wait for each other's packets, so more run at once than fit cores.
 interop: setup compile  ## the gateway against stock peers, in network namespaces
-	@$(PYTHON) -m pytest -n 4 --dist worksteal host_tests/interop
+	@$(PYTHON) -m pytest -n 6 --dist worksteal host_tests/interop
 
 toolchain:
 	@sh tools/setup/setup.sh python micropython

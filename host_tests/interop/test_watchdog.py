@@ -8,6 +8,8 @@ import threading
 import time
 import urllib.request
 
+import pytest
+
 from host_tests.interop.openvpn_support import (
     TUNNEL,
     assert_carries,
@@ -127,6 +129,7 @@ def test_a_hub_that_never_answers_probes_is_told_and_used(pair):
     running.stop()
 
 
+@pytest.mark.timeout(240)
 def test_two_boards_with_one_certificate_are_told_apart_from_a_bad_path(pair, lab):
     """Each ends the other's session; both say so, and try so seldom that a session lives on."""
     server = pair.server(keepalive=(1, 120))

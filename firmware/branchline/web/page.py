@@ -106,7 +106,7 @@ function tunnel(t) {
     ["Loss", known(health.loss) ? Math.round(100 * health.loss) + " %" : null],
     ["Sent", known(t.tx_octets) ? octets(t.tx_octets) : null],
     ["Received", known(t.rx_octets) ? octets(t.rx_octets) : null],
-    ["Flaps", damping.penalty ? damping.penalty + (damping.suppressed ? ", suppressed" +
+    ["Flap penalty", damping.penalty ? damping.penalty + (damping.suppressed ? ", suppressed" +
       (known(damping.reuse_in_s) ? ", back in " + time(damping.reuse_in_s) : "") : "") : null],
     ["Attempts", t.attempts > 1 || !up ? t.attempts : null],
     ["Waits for", t.waits_for]];

@@ -73,7 +73,7 @@ def demonstrate(lab: Lab, daemon: Daemon, steps: Steps) -> None:
         steps.console.print(table)
     with steps.step("trace the way from lyon's LAN to nice's") as results:
         results.append(" > ".join(_way(network)))
-    Cuts(network, home, steps).run()
+    Cuts(network, gateways, home, steps).run()
     with steps.step("stop the gateways: they must leave no device and no route"):
         for gateway in gateways:
             gateway.stop()

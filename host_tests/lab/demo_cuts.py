@@ -2,10 +2,12 @@
 
 import time
 
+from host_tests.lab.babel import INFINITY
 from host_tests.lab.demo_steps import Steps
 from host_tests.lab.errors import LabError
 from host_tests.lab.fault_network import device_to
 from host_tests.lab.gap import Traffic
+from host_tests.lab.gateway import Gateway
 from host_tests.lab.route_log import RouteLog
 from host_tests.lab.topology import DataCentre, Network
 
@@ -20,11 +22,14 @@ _POLL = 0.1
 class Cuts:
     """Traffic between lyon's LAN and nice's while the hub that carries it fails.
 
-    home: the hubs by which the traffic goes while all are well: the nearest, or any.
+    gateways: of the branches; home: the hubs by which the traffic goes while all are well: the
+    nearest, or any.
     """
 
-    def __init__(self, network: Network, home: tuple[str, ...], steps: Steps):
+    def __init__(self, network: Network, gateways: list[Gateway], home: tuple[str, ...],
+                 steps: Steps):
         self._network, self._home, self._steps = network, home, steps
+        self._gateways = gateways
         self._lyon, self._nice = network.branches.values()
         self._logs = {branch.name: (RouteLog(branch.gateway), other.lan) for branch, other in
                       ((self._lyon, self._nice), (self._nice, self._lyon))}
@@ -65,9 +70,9 @@ class Cuts:
         """The routes may move once, back to the hub."""
         before = {name: len(log.ways(prefix)) for name, (log, prefix) in self._logs.items()}
         began = time.monotonic()
-        with self._steps.step(f"{what}, and wait until it routes both LANs by its own tunnels"):
+        with self._steps.step(f"{what}, and wait until it is of use to both branches"):
             restore()
-            _wait_routes(hub, {self._lyon.lan, self._nice.lan})
+            self._wait_use(hub)
         with self._steps.step(f"wait until the traffic goes through {' or '.join(self._home)}"):
             wait_path(self._network, *self._home)
             if not traffic.wait_steady(_STEADY, _TIMEOUT):
@@ -79,6 +84,20 @@ class Cuts:
         gap = traffic.between(began, time.monotonic() - _LAST_REPLIES)
         self._steps.note(f"gap on the way back: {gap.gap_ms:.0f} ms of pings, "
                          f"{gap.stall_ms:.0f} ms of TCP")
+
+    def _wait_use(self, hub: DataCentre) -> None:
+        """Wait until the hub has chosen its own tunnels as the ways to both LANs, and the
+        gateways' Babel has it as a neighbour."""
+        deadline = time.monotonic() + _TIMEOUT
+        while not (
+            {self._lyon.lan, self._nice.lan}
+            <= {route.prefix for route in hub.babel.routes()
+                if route.selected and route.device == hub.server.name}
+            and all(_has_neighbour(gateway, f"tun-{hub.name}") for gateway in self._gateways)
+        ):
+            if time.monotonic() > deadline:
+                raise LabError(f"after {_TIMEOUT:g} s {hub.name} has {hub.babel.routes()}")
+            time.sleep(_POLL)
 
     def _watch(self) -> None:
         before = {name: log.ways(prefix) for name, (log, prefix) in self._logs.items()}
@@ -102,11 +121,6 @@ def wait_path(network: Network, *hubs: str) -> None:
         time.sleep(_POLL)
 
 
-def _wait_routes(hub: DataCentre, prefixes: set[str]) -> None:
-    """Wait until the hub has chosen its own tunnels as the ways to the prefixes."""
-    deadline = time.monotonic() + _TIMEOUT
-    while not prefixes <= {route.prefix for route in hub.babel.routes()
-                           if route.selected and route.device == hub.server.name}:
-        if time.monotonic() > deadline:
-            raise LabError(f"after {_TIMEOUT:g} s {hub.name} has {hub.babel.routes()}")
-        time.sleep(_POLL)
+def _has_neighbour(gateway: Gateway, device: str) -> bool:
+    return any(neighbour["device"] == device and neighbour["cost"] < INFINITY
+               for neighbour in gateway.fresh_status()["routing"]["neighbours"])

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from host_tests.bench import babel, calm, gaps, heap, report, starting, throughput
+from host_tests.bench.branches import SUBJECTS
 from host_tests.bench.subjects import STARTS, THROUGHPUT
 from host_tests.lab import LabError, faults
 
@@ -28,6 +29,9 @@ _VERSIONS = {
                     "import sys; print(sys.version)"],
 }
 _QUICK = {"seconds": 2.0, "rounds": 1, "starts": 3, "minutes": 1.0}
+
+
+_KINDS = {subject.key: subject for subject in SUBJECTS}
 
 
 class Part(StrEnum):
@@ -55,6 +59,9 @@ def main(
         help=f"Only this cipher: {', '.join(THROUGHPUT)}.", show_default=False)] = None,
     fault: Annotated[list[str] | None, typer.Option(
         help="Only this fault in gaps, such as \"link cut\".", show_default=False)] = None,
+    branch: Annotated[list[str] | None, typer.Option(
+        help=f"Only this kind of branch in gaps, alarms and idle: {', '.join(_KINDS)}.",
+        show_default=False)] = None,
     minutes: Annotated[float, typer.Option(help="How long alarms are counted.")] = 10,
     output: Annotated[Path, typer.Option(
         help="Where the JSON goes.")] = _ROOT / "build" / "bench.json",
@@ -77,6 +84,10 @@ def main(
     unknown = set(cipher or ()) - set(THROUGHPUT)
     if unknown:
         raise typer.BadParameter(f"no cipher {unknown.pop()}: it is {' or '.join(THROUGHPUT)}")
+    unknown = set(branch or ()) - set(_KINDS)
+    if unknown:
+        raise typer.BadParameter(f"no branch {unknown.pop()}: it is {' or '.join(_KINDS)}")
+    branches = tuple(_KINDS[key] for key in branch or _KINDS)
     try:
         chosen = tuple(map(faults.by_name, fault)) if fault else faults.BENCH
     except KeyError as error:
@@ -85,7 +96,8 @@ def main(
     try:
         with console.status("starting") as status:
             result = _measure(set(parts or Part), seconds, rounds, starts,
-                              cipher or list(THROUGHPUT), chosen, minutes, status.update)
+                              cipher or list(THROUGHPUT), chosen, branches, minutes,
+                              status.update)
     except LabError as error:
         console.print(f"The bench stopped: {error}", style="red", markup=False)
         raise typer.Exit(1) from None
@@ -101,7 +113,7 @@ def main(
     console.print(f"Written to {output}", highlight=False, soft_wrap=True)
 
 
-def _measure(parts, seconds, rounds, starts, ciphers, chosen, minutes, note) -> dict:
+def _measure(parts, seconds, rounds, starts, ciphers, chosen, branches, minutes, note) -> dict:
     result = {"environment": _environment()}
     if Part.start in parts:
         result["start"] = {
@@ -119,11 +131,11 @@ def _measure(parts, seconds, rounds, starts, ciphers, chosen, minutes, note) -> 
     if Part.babel in parts:
         result["babel"] = babel.measure(note, rounds)
     if Part.gaps in parts:
-        result["gaps"] = gaps.measure(note, rounds, chosen)
+        result["gaps"] = gaps.measure(note, rounds, chosen, branches)
     if Part.alarms in parts:
-        result["alarms"] = calm.alarms(note, minutes)
+        result["alarms"] = calm.alarms(note, minutes, branches)
     if Part.idle in parts:
-        result["idle"] = calm.idle(note)
+        result["idle"] = calm.idle(note, branches)
     result["environment"]["load_average_after"] = os.getloadavg()
     return result
 

@@ -10,9 +10,11 @@ from host_tests.lab.stock_branch import StockBranch
 
 @dataclasses.dataclass(frozen=True)
 class BranchSubject:
-    """What can run a branch. engine: of our gateway's tunnels, None for the stock programs."""
+    """What can run a branch. key: on the command line; engine: of our gateway's tunnels, None for
+    the stock programs."""
 
     name: str
+    key: str
     engine: str | None = None
 
     def start(self, network, branch: str) -> "StockBranch | Gateway":
@@ -26,9 +28,9 @@ class BranchSubject:
         return started
 
 
-STOCK = BranchSubject("stock openvpn + babeld")
-NATIVE = BranchSubject("gateway, native", "native")
-OPENVPN = BranchSubject("gateway, openvpn", "openvpn")
+STOCK = BranchSubject("stock openvpn + babeld", "stock")
+NATIVE = BranchSubject("gateway, native", "native", "native")
+OPENVPN = BranchSubject("gateway, openvpn", "openvpn", "openvpn")
 SUBJECTS = (STOCK, NATIVE, OPENVPN)
 
 

@@ -103,6 +103,16 @@ class DataCentre:
         self.server.start()
         self.babel.start()
 
+    def kill(self) -> None:
+        """SIGKILL for both: as if the machine lost power."""
+        self.server.kill()
+        self.babel.kill()
+
+    def restart(self) -> None:
+        """Start both after a kill."""
+        self.server.start()
+        self.babel.reborn()
+
     def serve(self) -> None:
         """Start the web server."""
         pages = self.host.directory / "pages"

@@ -81,8 +81,9 @@ compile: toolchain $(IMAGE)  ## the firmware compiled for this machine, build/br
 
 MICRODOT := .toolchain/lib/microdot.py
 
+# Renamed into its place: a gateway that runs has the one before mapped into its memory.
 $(IMAGE): $(MPY) build/mpy/microdot.mpy
-	@.venv/bin/mpremote romfs -o $@ build build/mpy >/dev/null
+	@.venv/bin/mpremote romfs -o $@.new build build/mpy >/dev/null && mv $@.new $@
 
 build/mpy/%.mpy: firmware/%.py | toolchain
 	@mkdir -p $(@D)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The host's Python tools in .venv/, as pyproject.toml lists them: python.sh plan|install.
+# The host's Python tools in .venv/, as pyproject.toml lists them, and branchctl, which runs from
+# its sources: python.sh plan|install.
 
 . tools/setup/common.sh
 
@@ -8,7 +9,7 @@ key=$(key_of pyproject.toml tools/setup/python.sh)
 
 case $1 in
 plan)
-    has_key "$STAMP" "$key" || echo "with pip, in .venv/: the 'dev' packages of pyproject.toml"
+    has_key "$STAMP" "$key" || echo "with pip, in .venv/: branchctl and the 'dev' packages of pyproject.toml"
     ;;
 install)
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
@@ -18,7 +19,7 @@ install)
         python3 -m venv --clear .venv
     # Only pip 25.1 and newer reads dependency groups.
     attempt .venv/bin/python -m pip install --quiet 'pip>=25.1' >&2 &&
-        attempt .venv/bin/python -m pip install --quiet --group dev >&2 ||
+        attempt .venv/bin/python -m pip install --quiet --group dev --editable . >&2 ||
         die "pip failed; its message is above"
     echo "$key" >"$STAMP"
     ;;

@@ -1,0 +1,1 @@
+"""branchctl: Branchline's command line on the host."""

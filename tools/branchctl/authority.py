@@ -107,7 +107,7 @@ def read_chain(text: bytes, where: str) -> list[x509.Certificate]:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
         extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
         good = constraints.ca and usage.key_cert_sign and usage.crl_sign
-        for lower, upper in zip(chain, chain[1:]):
+        for lower, upper in zip(chain, [*chain[1:], chain[-1]]):
             lower.verify_directly_issued_by(upper)
     except (ValueError, TypeError, x509.ExtensionNotFound) as error:
         raise Refusal(f"{where} is not a CA's chain: {error}", "it begins with the CA's own "
@@ -115,7 +115,7 @@ def read_chain(text: bytes, where: str) -> list[x509.Certificate]:
                       "backup") from None
     except Exception:
         raise Refusal(f"{where}: a certificate is not signed by the next one",
-                      "put them in order, the CA's own first") from None
+                      "put them in order, the CA's own first, the root last") from None
     if not good:
         raise Refusal(f"{where} may not sign certificates and revocation lists",
                       "issue it with CA:TRUE, keyCertSign and cRLSign")

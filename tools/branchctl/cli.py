@@ -2,7 +2,16 @@
 
 import typer
 
-from branchctl import check, init
+from branchctl import (
+    check,
+    init,
+    inventory,
+    policy_command,
+    provision,
+    renew,
+    revoke,
+    rotate,
+)
 from branchctl.problems import EXIT_CODES
 
 app = typer.Typer(
@@ -23,3 +32,9 @@ def _commands() -> None:
 
 app.command(name="init")(init.command)
 app.command(name="check")(check.command)
+app.command(name="provision")(provision.command)
+app.command(name="renew")(renew.command)
+app.command(name="revoke")(revoke.command)
+app.add_typer(rotate.app, name="rotate")
+app.command(name="inventory")(inventory.command)
+app.add_typer(policy_command.app, name="policy")

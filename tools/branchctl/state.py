@@ -18,7 +18,7 @@ from branchctl.problems import Refusal
 from branchctl.record import Record
 
 FOLDER = "state"
-_RECORD, _LOCK, _CRL = "state.json", "lock", "crl.pem"
+_RECORD, _CRL = "state.json", "crl.pem"
 _CA_KEY, _CA_CHAIN = "ca/ca.key", "ca/ca.crt"
 _RESTORE = "restore the whole folder from a backup"
 
@@ -81,7 +81,7 @@ class State:
             data = (self.folder / _RECORD).read_bytes()
         except FileNotFoundError:
             strays = [path for path in self.folder.rglob("*") if path.is_file()
-                      and path.name != _LOCK and not files.is_leftover(path)]
+                      and not files.is_leftover(path)]
             if strays:
                 raise Refusal(f"{self.folder / _RECORD} is missing, but "
                               f"{strays[0].relative_to(self.folder)} is there",
@@ -107,13 +107,12 @@ class State:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        files.make_folder(self.folder)
-        descriptor = os.open(self.folder / _LOCK, os.O_CREAT | os.O_RDWR, files.PRIVATE)
+        descriptor = os.open(self.fleet.folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
-            raise Refusal(f"another branchctl works in {self.folder}",
+            raise Refusal(f"another branchctl works in {self.fleet.folder}",
                           "wait until it has ended") from None
         try:
             yield
@@ -132,7 +131,7 @@ class State:
             self._check_issuer(path, credential, chain)
             if latest is None or _made(credential.certificate) > latest:
                 latest, what = _made(credential.certificate), f"{path.stem}'s certificate"
-        for path in self._files("tls-crypt-v2", "server-*.key"):
+        for path in self._files("tls-crypt-v2", "SERVER-*.key"):
             try:
                 tls_crypt_v2.check_server_key(path.read_text())
             except ValueError as error:
@@ -176,8 +175,10 @@ class State:
     # ---- what is kept ----
 
     def save(self) -> bool:
-        """Write the record; False if it says the same already."""
+        """Write the record; False if it says the same already. It is the first file of all."""
         self.exists = True
+        files.make_folder(self.folder)
+        files.remove_leftovers(self.folder)
         return files.write(self.folder / _RECORD, self.record.to_json())
 
     def secret(self, name: str, make=None) -> str:
@@ -192,6 +193,14 @@ class State:
         path = self.folder / name
         files.make_folder(path.parent)
         return files.write(path, text.encode())
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the secrets in a folder, for secret() and remove()."""
+        return [f"{folder}/{path.name}" for path in self._files(folder, "*.key")]
+
+    def remove(self, name: str) -> None:
+        """Remove a file of the state folder."""
+        files.remove(self.folder / name)
 
     def credential(self, name: str) -> Credential | None:
         """The credential kept under a name (a member's, or "paris.mesh"). Raises Refusal."""

@@ -3,8 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from branchctl.cli import app
 from typer.testing import CliRunner
+
+from branchctl.cli import app
 
 SMALL = """\
 network = "acme"

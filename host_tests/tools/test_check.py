@@ -4,8 +4,8 @@ import json
 import socket
 
 import pytest
-from branchctl.positions import Positions
 
+from branchctl.positions import Positions
 from host_tests.tools.fleets import SMALL, branchctl, write
 
 

@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Callable, Iterable
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -107,19 +108,27 @@ def read_chain(text: bytes, where: str) -> list[x509.Certificate]:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
         extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
         good = constraints.ca and usage.key_cert_sign and usage.crl_sign
-        for lower, upper in zip(chain, [*chain[1:], chain[-1]]):
-            lower.verify_directly_issued_by(upper)
     except (ValueError, TypeError, x509.ExtensionNotFound) as error:
         raise Refusal(f"{where} is not a CA's chain: {error}", "it begins with the CA's own "
                       "certificate, then come those above it; or restore it from a "
                       "backup") from None
-    except Exception:
-        raise Refusal(f"{where}: a certificate is not signed by the next one",
-                      "put them in order, the CA's own first, the root last") from None
+    for lower, upper in zip(chain, [*chain[1:], chain[-1]]):
+        if not is_issued(lower, upper):
+            raise Refusal(f"{where}: a certificate is not signed by the next one",
+                          "put them in order, the CA's own first, the root last")
     if not good:
         raise Refusal(f"{where} may not sign certificates and revocation lists",
                       "issue it with CA:TRUE, keyCertSign and cRLSign")
     return chain
+
+
+def is_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the issuer has signed the certificate."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def read_key(text: bytes, passphrase: Callable[[], str | None], where: str):

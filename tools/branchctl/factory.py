@@ -47,52 +47,59 @@ class Factory:
         self._passphrase = passphrase
         self._key_file = ca_key
         self._tell = tell
+        self._authority: Authority | None = None
 
     # ---- the CA ----
 
-    def make_authority(self, encrypt: bool = False, imported: Path | None = None) -> Authority:
-        """The CA, made on the first call: its own root, or an imported intermediate one."""
+    def prepare_authority(self, encrypt: bool = False,
+                          imported: Path | None = None) -> dict[str, str]:
+        """The files that a new CA is kept in, not written yet; none if there is one already.
+
+        Its own root, or an imported intermediate one.
+        """
         key_path, chain_path = self.state.authority_files()
-        if not chain_path.exists():
-            if imported is not None:
-                self._import(imported)
-            else:
-                self._make_root(key_path, encrypt)
-        return self.authority()
+        if chain_path.exists():
+            return {}
+        if imported is not None:
+            return {"ca/ca.crt": self._import(imported)}
+        if key_path.exists():  # an interrupted run has left it
+            key, made = self._open(key_path), {}
+        else:
+            locked = encrypt or self._passphrase.given() is not None
+            key = ec.generate_private_key(ec.SECP256R1())
+            text = authority.key_pem(key, self._passphrase.choose() if locked else None)
+            made = {"ca/ca.key": text}
+        return {**made, "ca/ca.crt": self._root(key)}
+
+    def unlock(self, names: list[str] | None) -> None:
+        """Open the CA's key if anything must be signed. Raises Refusal where it cannot be."""
+        if self.state.authority_files()[1].exists() and (
+                self.missing(names) or self._crl_is_old()):
+            self.authority().key()
 
     def authority(self) -> Authority:
         """The CA that is there."""
-        key_path, chain_path = self.state.authority_files()
-        chain = authority.read_chain(chain_path.read_bytes(), str(chain_path))
-        return Authority(chain, lambda: self._open(self._key_file or key_path))
+        if self._authority is None:
+            key_path, chain_path = self.state.authority_files()
+            chain = authority.read_chain(chain_path.read_bytes(), str(chain_path))
+            self._authority = Authority(chain, lambda: self._open(self._key_file or key_path))
+        return self._authority
 
     def renew_authority(self) -> None:
         """A new certificate for the same key: what it has signed stays good."""
-        key_path, chain_path = self.state.authority_files()
-        chain = authority.read_chain(chain_path.read_bytes(), str(chain_path))
-        if len(chain) > 1:
+        if len(self.authority().chain) > 1:
             raise Refusal("the CA is an intermediate one", "have it issued anew by the root, and "
                           "replace state/ca/ca.crt")
-        now, days = clock.now(), self.state.fleet.ca_days
-        key = Authority(chain, lambda: self._open(self._key_file or key_path)).key()
-        made = authority.self_signed(key, self.state.fleet.network, now,
-                                     now + datetime.timedelta(days=days))
-        self.state.put("ca/ca.crt", authority.pem(made))
+        self.state.put("ca/ca.crt", self._root(self.authority().key()))
+        self._authority = None
 
-    def _make_root(self, key_path: Path, encrypt: bool) -> None:
-        if not key_path.exists():
-            locked = encrypt or self._passphrase.given() is not None
-            text = authority.key_pem(ec.generate_private_key(ec.SECP256R1()),
-                                     self._passphrase.choose() if locked else None)
-            self.state.put("ca/ca.key", text)
-        now = clock.now()
-        root = authority.self_signed(
-            self._open(key_path), self.state.fleet.network, now,
-            now + datetime.timedelta(days=self.state.fleet.ca_days))
-        self.state.put("ca/ca.crt", authority.pem(root))
+    def _root(self, key: ec.EllipticCurvePrivateKey) -> str:
+        now, fleet = clock.now(), self.state.fleet
+        until = now + datetime.timedelta(days=fleet.ca_days)
+        return authority.pem(authority.self_signed(key, fleet.network, now, until))
 
-    def _import(self, chain_file: Path) -> None:
-        """An intermediate CA, made elsewhere under a root that stays offline."""
+    def _import(self, chain_file: Path) -> str:
+        """The chain of a CA that was made elsewhere, under a root that stays offline."""
         try:
             text = chain_file.read_bytes()
         except OSError as error:
@@ -103,7 +110,7 @@ class Factory:
         if self._key_file is None:
             raise Refusal("the key of the imported CA is missing", "name it with --ca-key")
         Authority(chain, lambda: self._open(self._key_file)).key()
-        self.state.put("ca/ca.crt", "".join(map(authority.pem, chain)))
+        return "".join(map(authority.pem, chain))
 
     def _open(self, path: Path) -> ec.EllipticCurvePrivateKey:
         try:
@@ -158,16 +165,24 @@ class Factory:
 
     def drop_revoked(self) -> None:
         """Remove credentials that are on the list of revoked ones."""
-        revoked = {each.serial for each in self.state.record.revoked}
         for each in self.wanted():
-            credential = self.state.credential(each.name)
-            if credential is not None and credential.serial in revoked:
+            if self._has(each) is False:
                 self.state.drop_credential(each.name)
 
-    def missing(self) -> list[Wanted]:
-        """The credentials that are not there, less those of blocked members."""
-        return [each for each in self.wanted() if each.member not in self.state.record.blocked
-                and self.state.credential(each.name) is None]
+    def missing(self, names: list[str] | None = None) -> list[Wanted]:
+        """The credentials that are not there, less those of blocked members; with names, only of
+        these, and of hubs."""
+        fleet, record = self.state.fleet, self.state.record
+        return [each for each in self.wanted() if each.member not in record.blocked
+                and (not names or each.member in names or each.member in fleet.hubs)
+                and not self._has(each)]
+
+    def _has(self, wanted: Wanted) -> bool | None:
+        """Whether a credential is good: False if it is revoked, None if there is none."""
+        credential = self.state.credential(wanted.name)
+        if credential is None:
+            return None
+        return credential.serial not in {each.serial for each in self.state.record.revoked}
 
     def adopt(self) -> bool:
         """Put certificates on record that an older state.json does not know."""
@@ -197,12 +212,15 @@ class Factory:
 
     def make_crl(self) -> bool:
         """Sign the revocation list, if what it must say has changed."""
-        wanted = {int(each.serial, 16) for each in self.state.record.revoked}
-        present = self.state.crl()
-        if present is not None and {each.serial_number for each in present} == wanted:
+        if not self._crl_is_old():
             return False
         text = self.authority().revocation_list(self.state.record.revoked, clock.now())
         return self.state.put("crl.pem", text)
+
+    def _crl_is_old(self) -> bool:
+        present = self.state.crl()
+        wanted = {int(each.serial, 16) for each in self.state.record.revoked}
+        return present is None or {each.serial_number for each in present} != wanted
 
     # ---- other secrets ----
 

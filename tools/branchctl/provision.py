@@ -71,13 +71,14 @@ class Work:
                 ca_cert: Path | None = None) -> list[Product]:
         """Save the record, make what is missing, and write all that is made from it."""
         factory = self.factory
+        new_authority = factory.prepare_authority(encrypt, ca_cert)
+        factory.unlock(names)
         self.state.save()
-        factory.make_authority(encrypt, ca_cert)
+        for name, text in new_authority.items():
+            self.state.put(name, text)
         factory.make_secrets()
         factory.drop_revoked()
-        hubs = self.state.fleet.hubs
-        factory.issue([each for each in factory.missing()
-                       if not names or each.member in names or each.member in hubs])
+        factory.issue(factory.missing(names))
         factory.make_crl()
         products = self.production.make(names or None, self.tell)
         if not names:

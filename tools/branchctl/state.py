@@ -156,10 +156,8 @@ class State:
         if chain is None:
             raise Refusal(f"{FOLDER}/{_CA_CHAIN} is missing, but there are certificates",
                           _RESTORE)
-        try:
-            credential.certificate.verify_directly_issued_by(chain[0])
-        except Exception:
-            raise self._damaged(path, "the CA of this folder has not signed it") from None
+        if not authority.is_issued(credential.certificate, chain[0]):
+            raise self._damaged(path, "the CA of this folder has not signed it")
 
     def _files(self, folder: str, pattern: str) -> list[Path]:
         return sorted(path for path in (self.folder / folder).glob(pattern)

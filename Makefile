@@ -6,7 +6,7 @@ MICROPYTHON := .toolchain/bin/micropython
 MICROPYPATH := firmware:.toolchain/lib:.frozen
 
 # The parts of `make test`, in order.
-PARTS := lint unit unit-micropython property interop
+PARTS := lint unit unit-micropython property tools interop
 
 # What the firmware's machine code is compiled for: the interpreter tells its own architecture, as
 # the index of a name in mpy-cross's list; 0 is one that gets none (see branchline/plain.py).
@@ -17,8 +17,8 @@ MARCH = $(filter-out none,$(word $(shell $(MICROPYTHON) -c \
 IMAGE := build/branchline.romfs
 MPY := $(patsubst %.py,build/mpy/%.mpy,$(shell cd firmware && find branchline -name '*.py'))
 
-.PHONY: help setup toolchain demo test lint pki unit unit-micropython unit-ports property interop compile \
-    bench lab run clean
+.PHONY: help setup toolchain demo test lint pki unit unit-micropython unit-ports property tools \
+    interop compile bench lab run clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -69,6 +69,9 @@ pki: setup
 
 property: setup pki  ## generated and hostile input, with hypothesis
 	@$(PYTHON) -m pytest -n 2 host_tests/property
+
+tools: setup  ## branchctl: good and bad fleets, interrupted runs, what it makes
+	@$(PYTHON) -m pytest -n 2 host_tests/tools
 
 # Most of their time these tests wait for each other's packets, so more run at once than fit cores.
 interop: setup compile  ## the gateway against stock peers, in network namespaces

@@ -2,12 +2,26 @@
 
 import typer
 
-from branchctl import status
+from branchctl import (
+    check,
+    init,
+    inventory,
+    policy_command,
+    provision,
+    renew,
+    revoke,
+    rotate,
+    status,
+)
+from branchctl.problems import EXIT_CODES
 
 app = typer.Typer(
-    help="Looks after Branchline's gateways from a host.",
+    help="Looks after a Branchline fleet and its gateways from a host.\n\n"
+         "A fleet in five commands: init writes fleet.toml, check finds mistakes in it, provision "
+         "makes keys, hub kits, branches' bundles and clients' profiles; run kits/HUB/install.sh "
+         "on each hub and a bundle on each branch.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -17,4 +31,12 @@ def _commands() -> None:
     """Even a single command is called by its name."""
 
 
+app.command(name="init")(init.command)
+app.command(name="check")(check.command)
+app.command(name="provision")(provision.command)
+app.command(name="renew")(renew.command)
+app.command(name="revoke")(revoke.command)
+app.add_typer(rotate.app, name="rotate")
+app.command(name="inventory")(inventory.command)
+app.add_typer(policy_command.app, name="policy")
 app.command(name="status")(status.command)

@@ -1,0 +1,71 @@
+"""A hub as its kit installs it: the installer's own files, started as the units say."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from host_tests.lab.errors import LabError
+from host_tests.lab.netns import Host
+from host_tests.lab.process import Process
+
+_UP = "Initialization Sequence Completed"
+
+
+class InstalledHub:
+    """A kit on a host, below a folder of its own.
+
+        hub = InstalledHub(host, Path("kits/paris")).install().start()
+    """
+
+    def __init__(self, host: Host, kit: Path):
+        self.host = host
+        self.kit = kit
+        self.root = host.directory / "root"
+        self.root.mkdir(exist_ok=True)
+        self.servers: dict[str, Process] = {}
+        self.babel: Process | None = None
+
+    def install(self) -> "InstalledHub":
+        """Run the kit's installer."""
+        self.run_installer(check=True)
+        return self
+
+    def run_installer(self, check: bool = False) -> subprocess.CompletedProcess:
+        """The installer's answer."""
+        return self.host.run("sh", str(self.kit / "install.sh"), "--root", str(self.root),
+                             check=check)
+
+    def start(self) -> "InstalledHub":
+        """Start everything, in the order of the kit's units."""
+        for unit in self.units():
+            self.start_unit(unit)
+        return self
+
+    def units(self) -> list[str]:
+        """The units that the kit has the machine start."""
+        return [line.split()[0] for line in (self.kit / "units").read_text().splitlines()]
+
+    def start_unit(self, unit: str) -> None:
+        """Start what a unit starts, once it is up."""
+        found = re.fullmatch(r"openvpn-server@(.*)\.service", unit)
+        if found:
+            self._start_openvpn(found[1])
+        elif "network" in unit:
+            self.host.run(*self.command(unit))
+        else:
+            self.babel = self.host.spawn(*self.command(unit), name="babel")
+
+    def command(self, unit: str) -> list[str]:
+        """What an installed unit starts."""
+        text = (self.root / "etc/systemd/system" / unit).read_text()
+        found = re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)
+        if not found:
+            raise LabError(f"{unit} starts nothing")
+        return found[1].split()
+
+    def _start_openvpn(self, name: str) -> None:
+        folder = self.root / "etc/openvpn/server"
+        process = self.servers[name] = self.host.spawn(
+            "openvpn", "--cd", str(folder), "--config", f"{name}.conf", name=f"openvpn-{name}")
+        if "mesh" not in name:
+            process.wait_for(_UP)

@@ -1,0 +1,70 @@
+"""Fleets for the tests, and branchctl run on them."""
+
+import dataclasses
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from branchctl.cli import app
+
+SMALL = """\
+network = "acme"
+virtual = "10.100.0.0/24"
+mesh = "10.8.0.0/24"
+
+[hubs.paris]
+endpoints = ["udp://paris.example.com:1194", "tcp://paris.example.com:443"]
+tunnels = "10.8.1.0/24"
+prefixes = ["10.1.0.0/16"]
+
+[hubs.dublin]
+endpoints = ["udp://dublin.example.com:1194"]
+tunnels = "10.8.2.0/24"
+prefixes = ["10.2.0.0/16"]
+babel = "bird"
+
+[branches]
+lyon = { lans = ["192.168.11.0/24"], address = "10.100.0.11" }
+nice = { lans = { eth1 = "192.168.12.0/24" } }
+
+[clients]
+anna = {}
+
+[groups]
+admins = ["anna"]
+
+[[policy]]
+from = "branches"
+to = "hubs"
+allow = "any"
+
+[[policy]]
+from = "admins"
+to = "lyon"
+allow = ["tcp/22", "udp/5000-5010", "icmp"]
+"""
+
+
+@dataclasses.dataclass
+class Run:
+    """What branchctl answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+def branchctl(folder: Path, *arguments: str, env: dict | None = None, stdin: str = "") -> Run:
+    """branchctl as a user calls it, on the fleet of a folder."""
+    found = CliRunner().invoke(app, [str(each) for each in arguments], input=stdin, env={
+        "BRANCHCTL_FLEET": str(folder / "fleet.toml"), "COLUMNS": "200", **(env or {})})
+    if found.exception and not isinstance(found.exception, SystemExit):
+        raise found.exception
+    return Run(found.exit_code, found.stdout, found.stderr)
+
+
+def write(folder: Path, text: str = SMALL) -> Path:
+    """A fleet.toml in a folder; returns the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "fleet.toml").write_text(text)
+    return folder

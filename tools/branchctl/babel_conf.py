@@ -1,0 +1,155 @@
+"""A hub's Babel daemon: what it runs over, what it announces, and from whom it learns what."""
+
+import dataclasses
+import ipaddress
+
+from branchctl.kit_names import AGENT_PROTOCOL, DEVICES, LINK_LOCAL, instances, mesh_links
+from branchctl.model import Fleet, Hub
+from branchctl.reader import Network
+from branchctl.record import Record
+
+_UPDATE_HELLOS = 4
+_BOOT = 3  # the kernel's number for routes that nobody claims
+_BIRD = """\
+{title}
+log syslog all;
+router id {address};
+protocol device {{ scan time 2; }}
+protocol direct {{ ipv4; ipv6; }}
+
+filter learned {{
+{learned}  reject;
+}}
+
+filter announced {{
+  if source = RTS_BABEL then accept;
+{announced}  reject;
+}}
+
+# The hub's own routes go before what is learned.
+protocol kernel kernel4 {{
+  learn; scan time 2;
+  ipv4 {{ preference 200; import all; export where source = RTS_BABEL; }};
+}}
+protocol kernel kernel6 {{
+  learn; scan time 2;
+  ipv6 {{ preference 200; import all; export where source = RTS_BABEL; }};
+}}
+protocol babel babel1 {{
+  ipv4 {{ import filter learned; export filter announced; }};
+  ipv6 {{ import filter learned; export filter announced; }};
+{interfaces}}}
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """A key of Babel's; the secret is printable, as BIRD wants a text."""
+
+    id: str
+    secret: str = dataclasses.field(repr=False)
+
+    @property
+    def hex(self) -> str:
+        """The secret as babeld and our gateways want it."""
+        return self.secret.encode().hex()
+
+
+def babeld(fleet: Fleet, record: Record, hub: Hub, key: Key | None, title: str) -> str:
+    """babeld.conf. babeld signs and accepts with one key."""
+    hello = fleet.hello_ms / 1000
+    timing = f"hello-interval {hello:g} update-interval {_UPDATE_HELLOS * hello:g}"
+    # Stable across restarts, and different in every fleet.
+    octets = bytes.fromhex(record.fleet)[:5] + bytes([record.hubs[hub.name] & 0xFF])
+    lines = [title, "router-id 02:00:" + ":".join(f"{octet:02x}" for octet in octets),
+             "# By its default of 4 s the nearest hub is preferred only half a minute late.",
+             "smoothing-half-life 0"]
+    signed = ""
+    if key:
+        lines.append(f"key id {key.id} type hmac-sha256 value {key.hex}")
+        signed = f" key {key.id}"
+    for each in instances(hub):
+        # All clients are on one device and do not hear each other there.
+        lines.append(f"interface {each.device} type tunnel split-horizon false {timing}{signed}")
+    # TLS with the peer's name says already who speaks on a mesh link.
+    lines += [f"interface {link.device} type tunnel {timing}"
+              for link in mesh_links(fleet, record, hub)]
+    for branch in fleet.branches.values():
+        neighbour = LINK_LOCAL.format(record.numbers[branch.name])
+        lines += [f"in neigh {neighbour} {_exact(each)} allow"
+                  for each in _own(record, branch.name, branch.networks())]
+    for link in mesh_links(fleet, record, hub):
+        lines += [f"in if {link.device} {each} allow" for each in _from_hubs(fleet, hub)]
+    lines.append("in deny")
+    lines.append(f"redistribute local {_exact(_address(record, hub))} allow")
+    for network in hub.networks():
+        lines += [f"redistribute {_exact(network)} allow",
+                  f"redistribute {_exact(network)} proto {_BOOT} allow"]
+    lines += [f"redistribute ip {fleet.virtual} ge 32 proto {AGENT_PROTOCOL} allow",
+              "redistribute local deny", "redistribute deny"]
+    return "\n".join(lines) + "\n"
+
+
+def bird(fleet: Fleet, record: Record, hub: Hub, keys: list[Key], title: str) -> str:
+    """bird.conf, for BIRD 2.0 and newer. BIRD signs with all its keys and accepts each."""
+    learned = ""
+    for branch in fleet.branches.values():
+        neighbour = LINK_LOCAL.format(record.numbers[branch.name])
+        nets = _own(record, branch.name, branch.networks())
+        learned += _bird_rules(f"from = {neighbour} && ", nets)
+    for link in mesh_links(fleet, record, hub):
+        nets = [fleet.virtual, *_behind_others(fleet, hub)]
+        learned += _bird_rules(f'ifname = "{link.device}" && ', nets, fleet.virtual)
+    own = [_address(record, hub), *hub.networks()]
+    announced = _bird_rules("", own)
+    announced += (f"  if net.type = NET_IP4 && krt_source = {AGENT_PROTOCOL} then\n"
+                  f"    if net ~ [ {fleet.virtual}{{32,32}} ] then accept;\n")
+    secrets = "".join(f' password "{key.secret}" {{ id {number}; algorithm hmac sha256; }};'
+                      for number, key in enumerate(keys, 1))
+    authentication = f" authentication mac;{secrets}" if keys else ""
+    timing = f"hello interval {fleet.hello_ms} ms; update interval " \
+             f"{_UPDATE_HELLOS * fleet.hello_ms} ms;"
+    interfaces = "".join(
+        f'  interface "{each.device}" {{ type wired; {timing}{authentication} }};\n'
+        for each in instances(hub))
+    if mesh_links(fleet, record, hub):
+        interfaces += f'  interface "{DEVICES}mesh-*" {{ type wired; {timing} }};\n'
+    return _BIRD.format(title=title, address=record.addresses[hub.name], learned=learned,
+                        announced=announced, interfaces=interfaces)
+
+
+def _bird_rules(condition: str, nets: list[Network], wide: Network | None = None) -> str:
+    """`accept` for exactly these prefixes, or, of the one in `wide`, for all single addresses."""
+    text = ""
+    for version in (4, 6):
+        chosen = [f"{net}{{32,32}}" if net is wide else str(net)
+                  for net in nets if net.version == version]
+        if chosen:
+            text += f"  if net.type = NET_IP{version} then\n" \
+                    f"    if {condition}net ~ [ {', '.join(chosen)} ] then accept;\n"
+    return text
+
+
+def _address(record: Record, hub: Hub) -> Network:
+    return _own(record, hub.name, [])[0]
+
+
+def _own(record: Record, name: str, networks: list[Network]) -> list[Network]:
+    return [ipaddress.ip_network(record.addresses[name]), *networks]
+
+
+def _behind_others(fleet: Fleet, hub: Hub) -> list[Network]:
+    """What may be learned from other hubs."""
+    found = [network for member in fleet.members.values() if member is not hub
+             for network in member.networks()]
+    return [each for each in dict.fromkeys(found) if each not in hub.prefixes]
+
+
+def _from_hubs(fleet: Fleet, hub: Hub) -> list[str]:
+    """The same as babeld's selectors, with all virtual addresses."""
+    return [f"ip {fleet.virtual} ge 32", *map(_exact, _behind_others(fleet, hub))]
+
+
+def _exact(network: Network) -> str:
+    """babeld's selector of one prefix."""
+    return f"ip {network} eq {network.prefixlen}"

@@ -1,0 +1,160 @@
+#!/bin/sh
+# Installs this hub on a Debian machine, or upgrades what an earlier kit has installed:
+#
+#   ./install.sh                 on the hub itself, as root
+#   ./install.sh --root DIR      into a folder; nothing is started, paths in files begin with DIR
+#   ./install.sh --no-start      everything but starting
+#
+# Running it again changes nothing. Only what has changed is restarted.
+
+set -eu
+umask 077
+
+say() {
+    printf '%s\n' "$*"
+}
+
+die() {
+    printf 'install.sh: %s\n' "$*" >&2
+    exit 1
+}
+
+ROOT=
+start=yes
+while [ $# -gt 0 ]; do
+    case $1 in
+    --root)
+        [ $# -ge 2 ] && [ -d "$2" ] || die "--root needs a folder that exists"
+        ROOT=$(cd "$2" && pwd)
+        start=no
+        shift
+        ;;
+    --no-start) start=no ;;
+    *) die "unknown argument $1; the arguments stand at the top of this file" ;;
+    esac
+    shift
+done
+case $ROOT in *[!A-Za-z0-9/._-]*) die "--root: the folder's name has a character that is none of
+A-Z a-z 0-9 / . _ -" ;; esac
+cd "$(dirname "$0")"
+
+OURS=$ROOT/etc/branchline
+
+# ---- before anything is changed ----
+
+field() {  # field NAME FILE
+    sed -n "s/^$1 //p" "$2"
+}
+
+paths=$(sed -n 's/^[0-9a-f]\{64\}  files\///p' MANIFEST 2>/dev/null) || paths=
+[ -n "$paths" ] || die "this kit is incomplete: run branchctl provision again, then copy all of it"
+sha256sum --check --quiet --strict MANIFEST >&2 ||
+    die "files of this kit are damaged or from another run: copy the whole kit again"
+if [ -f "$OURS/kit" ]; then
+    for name in fleet network hub; do
+        [ "$(field $name "$OURS/kit")" = "$(field $name files/etc/branchline/kit)" ] ||
+            die "this machine is the hub $(field hub "$OURS/kit") of the network
+$(field network "$OURS/kit"), and this kit is of another $name: use that hub's own kit, or remove
+$OURS if the machine is to change"
+    done
+fi
+[ "$(date +%s)" -ge "$(field made files/etc/branchline/kit)" ] ||
+    die "this machine's clock is in the past ($(date -u)): set it, or certificates are refused"
+[ -n "$ROOT" ] || [ "$(id -u)" -eq 0 ] || die "only root can install a hub"
+
+# ---- packages ----
+
+babel=$(field babel files/etc/branchline/kit)
+case $babel in bird) package=bird2 ;; *) package=babeld ;; esac
+
+if [ -z "$ROOT" ]; then
+    missing=
+    for each in openvpn nftables iproute2 $package; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' $each 2>/dev/null)" = installed ] ||
+            missing="$missing $each"
+    done
+    if [ -n "$missing" ]; then
+        say "installing with apt:$missing"
+        # shellcheck disable=SC2086  # a list of words
+        apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+            apt-get -qq --no-install-recommends install $missing ||
+            die "apt-get failed; its message is above"
+        # The packages' own instances would run beside ours.
+        case $missing in *$package*) systemctl disable --quiet --now $babel 2>/dev/null || : ;; esac
+    fi
+    version=$(dpkg-query -W -f '${Version}' openvpn)
+    dpkg --compare-versions "$version" ge 2.6 ||
+        die "OpenVPN $version is too old: 2.6 or newer is needed (Debian 12 has it)"
+fi
+
+# ---- files ----
+
+mode_of() {
+    case $1 in
+    *.key | */babeld.conf | */bird.conf) echo 600 ;;
+    usr/*) echo 755 ;;
+    *) echo 644 ;;
+    esac
+}
+
+place() {  # place PATH: puts a file there if it differs, and notes that
+    target=$ROOT/$1
+    new=$target.branchline-new
+    [ -d "${target%/*}" ] || (umask 022 && mkdir -p "${target%/*}")
+    sed "s|@ROOT@|$ROOT|g" "files/$1" >"$new"
+    chmod "$(mode_of "$1")" "$new"
+    if cmp -s "$new" "$target"; then
+        chmod "$(mode_of "$1")" "$target"
+        rm "$new"
+    else
+        say "  $1"
+        echo "$1" >>"$OURS/pending"
+        mv "$new" "$target"
+    fi
+}
+
+(umask 022 && mkdir -p "$OURS")
+mkdir -p "$ROOT/run/branchline" "$ROOT/var/lib/branchline"
+(umask 022 && mkdir -p "$ROOT/etc/openvpn/server") && mkdir -p "$ROOT/etc/openvpn/server/branchline"
+chmod 700 "$ROOT/etc/openvpn/server/branchline"
+# What an interrupted run has placed counts as installed and as changed.
+touch "$OURS/installed" "$OURS/pending" "$OURS/units"
+{ cat "$OURS/installed"; echo "$paths"; } | sort -u >"$OURS/installed.new"
+mv "$OURS/installed.new" "$OURS/installed"
+say "files that change:"
+for path in $paths; do
+    place "$path"
+done
+while read -r path; do
+    if ! printf '%s\n' "$paths" | grep -qxF "$path"; then
+        say "  $path (removed)"
+        rm -f "$ROOT/$path"
+    fi
+done <"$OURS/installed"
+
+# ---- services ----
+
+if [ "$start" = yes ]; then
+    systemctl daemon-reload
+    while read -r unit _; do
+        grep -q "^$unit " units || systemctl disable --quiet --now "$unit" || :
+    done <"$OURS/units"
+    while read -r unit how needs; do
+        changed=no
+        for path in $needs; do
+            if grep -qxF "$path" "$OURS/pending"; then changed=yes; fi
+        done
+        systemctl enable --quiet "$unit"
+        if ! systemctl is-active --quiet "$unit"; then
+            say "starting $unit"
+            systemctl start "$unit"
+        elif [ $changed = yes ]; then
+            say "$how: $unit"
+            systemctl "$how" "$unit"
+        fi
+    done <units
+fi
+cat units >"$OURS/units"
+printf '%s\n' "$paths" >"$OURS/installed"
+rm -f "$OURS/pending"
+say "the hub $(field hub "$OURS/kit") is installed${ROOT:+ in $ROOT}"

@@ -1,0 +1,149 @@
+"""A hub's kit: the installer, and under files/ what it puts in place."""
+
+import datetime
+import json
+from importlib import resources
+
+from branchctl import babel_conf, firewall, openvpn_conf
+from branchctl.kit_names import AGENT_PROTOCOL, Instance, MeshLink, instances, mesh_links
+from branchctl.model import Fleet, Hub
+from branchctl.profile import heading
+from branchctl.record import Record
+
+_OURS, _OPENVPN, _UNITS = "etc/branchline", "etc/openvpn/server", "etc/systemd/system"
+_KEYS = f"{_OPENVPN}/{openvpn_conf.FOLDER}"
+_NETWORK = "usr/local/lib/branchline/hub-network"
+_SYSCTL = "etc/sysctl.d/90-branchline.conf"
+_RUN = "@ROOT@/run/branchline"
+_COMMANDS = {
+    "babeld": f"/usr/sbin/babeld -c @ROOT@/{_OURS}/babeld.conf -I {_RUN}/babeld.pid "
+              f"-S @ROOT@/var/lib/branchline/babel-state -G {_RUN}/babeld.sock",
+    "bird": f"/usr/sbin/bird -f -c @ROOT@/{_OURS}/bird.conf -s {_RUN}/bird.sock "
+            f"-P {_RUN}/bird.pid",
+}
+_BIRD_RELOAD = f"\nExecReload=/usr/sbin/birdc -s {_RUN}/bird.sock configure"
+
+
+class HubKit:
+    """What a kit is made of. `keys` are file names in OpenVPN's folder and their texts."""
+
+    def __init__(self, fleet: Fleet, record: Record, hub: Hub, keys: dict[str, str],
+                 babel_keys: list[babel_conf.Key], made: datetime.datetime):
+        self._fleet, self._record, self._hub = fleet, record, hub
+        self._keys, self._babel_keys, self._made = keys, babel_keys, made
+        self._instances = instances(hub)
+        self._links = mesh_links(fleet, record, hub)
+
+    def files(self) -> dict[str, str]:
+        """The kit's files by their names in it."""
+        installed = {
+            f"{_OURS}/kit": self._identity(),
+            f"{_OURS}/kit.json": self._facts(),
+            f"{_OURS}/hub.env": self._environment(),
+            f"{_OURS}/policy.nft": firewall.hub_rules(
+                self._fleet, self._record, self._hub, self._title("firewall")),
+            f"{_OURS}/{self._hub.babel}.conf": self._babel(),
+            _NETWORK: _static("hub-network"), _SYSCTL: _static("90-branchline.conf"),
+            f"{_UNITS}/branchline-network.service": _static("branchline-network.service"),
+            f"{_UNITS}/branchline-babel.service": self._babel_unit(),
+            **{f"{_KEYS}/{name}": text for name, text in self._keys.items()},
+        }
+        for instance in self._instances:
+            installed[_conf(instance)] = openvpn_conf.server(
+                self._title(f"server {instance.name}"), instance)
+            installed.update(self._clients(instance))
+        for link in self._links:
+            installed[_conf(link)] = openvpn_conf.mesh(self._title(f"link to {link.peer}"), link)
+        for each in (*self._instances, *self._links):
+            installed[f"{_UNITS}/{_unit(each)}.d/branchline.conf"] = _static("openvpn.conf")
+        return {"install.sh": _static("install.sh"), "units": self._units(),
+                **{f"files/{path}": text for path, text in installed.items()}}
+
+    def _title(self, what: str) -> str:
+        return heading(self._fleet, self._record.fleet, self._hub.name, what) + \
+            "\n# Made by branchctl; the next kit overwrites what is changed here."
+
+    def _identity(self) -> str:
+        """What the installer compares and looks up."""
+        return "".join(f"{name} {value}\n" for name, value in {
+            "fleet": self._record.fleet, "network": self._fleet.network, "hub": self._hub.name,
+            "babel": self._hub.babel, "made": int(self._made.timestamp())}.items())
+
+    def _facts(self) -> str:
+        """For the hub's agent: whose addresses to announce when they are seen at which server."""
+        facts = {
+            "network": self._fleet.network, "fleet": self._record.fleet, "hub": self._hub.name,
+            "address": self._record.addresses[self._hub.name],
+            "babel": self._hub.babel, "route_protocol": AGENT_PROTOCOL,
+            "servers": [{"name": each.name, "device": each.device,
+                         "management": f"{_RUN}/{each.name}.sock"} for each in self._instances],
+            "mesh": [{"name": link.peer, "device": link.device} for link in self._links],
+            "clients": {name: self._record.addresses[name] for name in self._served()},
+        }
+        return json.dumps(facts, indent=1) + "\n"
+
+    def _environment(self) -> str:
+        prefixes = " ".join(map(str, self._hub.networks()))
+        return f"ADDRESS={self._record.addresses[self._hub.name]}\nPREFIXES='{prefixes}'\n"
+
+    def _babel(self) -> str:
+        arguments = self._fleet, self._record, self._hub
+        if self._hub.babel == "bird":
+            return babel_conf.bird(*arguments, self._babel_keys, self._title("Babel"))
+        key = self._babel_keys[0] if self._babel_keys else None
+        return babel_conf.babeld(*arguments, key, self._title("Babel"))
+
+    def _babel_unit(self) -> str:
+        unit = _static("branchline-babel.service")
+        unit = unit.replace("@COMMAND@", _COMMANDS[self._hub.babel])
+        return unit.replace("@RELOAD@", _BIRD_RELOAD if self._hub.babel == "bird" else "")
+
+    def _served(self) -> list[str]:
+        """The stock clients that may connect here."""
+        return [client.name for client in self._fleet.clients.values()
+                if self._hub.name in client.hubs and client.name not in self._record.blocked]
+
+    def _clients(self, instance: Instance) -> dict[str, str]:
+        folder = f"{_KEYS}/{instance.name}"
+        arguments = self._fleet, self._record
+        found = {f"{folder}/{branch.name}": openvpn_conf.branch_ccd(*arguments, branch, instance)
+                 for branch in self._fleet.branches.values()
+                 if branch.name not in self._record.blocked}
+        gateway = self._record.addresses[self._hub.name]
+        for name in self._served():
+            found[f"{folder}/{name}"] = openvpn_conf.client_ccd(
+                *arguments, self._fleet.clients[name], gateway)
+        return found
+
+    def _units(self) -> str:
+        """What the installer starts, in order: unit, how it takes up changes, of which files.
+
+        OpenVPN reads client-config-dirs and the CRL at each connection.
+        """
+        common = [f"{_KEYS}/ca.crt"]
+        hub_keys = [f"{_KEYS}/hub.crt", f"{_KEYS}/hub.key"]
+        lines = [f"branchline-network.service reload {_OURS}/hub.env {_OURS}/policy.nft "
+                 f"{_NETWORK} {_SYSCTL}"]
+        for each in self._instances:
+            lines.append(" ".join([_unit(each), "restart", _conf(each), *common, *hub_keys,
+                                   f"{_KEYS}/tls-crypt-v2.key"]))
+        for link in self._links:
+            own = hub_keys if link.listens else [f"{_KEYS}/mesh.crt", f"{_KEYS}/mesh.key"]
+            lines.append(" ".join([_unit(link), "restart", _conf(link), *common, *own,
+                                   f"{_KEYS}/mesh-{link.peer}.key"]))
+        how = "reload" if self._hub.babel == "bird" else "restart"
+        lines.append(f"branchline-babel.service {how} {_OURS}/{self._hub.babel}.conf "
+                     f"{_UNITS}/branchline-babel.service")
+        return "\n".join(lines) + "\n"
+
+
+def _unit(each: Instance | MeshLink) -> str:
+    return f"openvpn-server@{each.unit}.service"
+
+
+def _conf(each: Instance | MeshLink) -> str:
+    return f"{_OPENVPN}/{each.unit}.conf"
+
+
+def _static(name: str) -> str:
+    return (resources.files("branchctl") / "hub_files" / name).read_text()

@@ -205,6 +205,20 @@ def _answered(host) -> dict | None:
     return json.loads(body) if code == 200 else None
 
 
+def test_a_client_too_many_is_told_so(pair):
+    running = connect(pair, pair.server())
+    _status(pair.branch)  # what is loaded once is loaded
+    connections = [pair.branch.call(socket.create_connection, ("127.0.0.1", _PORT), 10)
+                   for _ in range(8)]
+    for _ in range(20):
+        code, body = _request(pair.branch, _STATUS)
+        assert code == 503 and "too many" in json.loads(body)["error"]
+    for connection in connections:
+        connection.close()
+    eventually(lambda: _answered(pair.branch), "the API answers")
+    running.stop()
+
+
 # ---- people ----
 
 

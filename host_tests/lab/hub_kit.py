@@ -1,10 +1,13 @@
-"""A hub as its kit installs it: the installer's own files, started as the units say."""
+"""What branchctl hands out, run in the lab: a hub as its kit installs it, a branch's bundle."""
 
+import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 from host_tests.lab.errors import LabError
+from host_tests.lab.gateway import Gateway
 from host_tests.lab.netns import Host
 from host_tests.lab.process import Process
 
@@ -69,3 +72,27 @@ class InstalledHub:
             "openvpn", "--cd", str(folder), "--config", f"{name}.conf", name=f"openvpn-{name}")
         if "mesh" not in name:
             process.wait_for(_UP)
+
+    def restart_unit(self, unit: str) -> None:
+        """Stop what a unit has started, and start it with what is installed."""
+        found = re.fullmatch(r"openvpn-server@(.*)\.service", unit)
+        running = self.servers.get(found[1]) if found else self.babel
+        if running is not None:
+            running.stop()
+        self.start_unit(unit)
+
+
+class BundleGateway(Gateway):
+    """Our gateway, run from a bundle."""
+
+    def __init__(self, host: Host, bundle: Path, **options):
+        config = json.loads((bundle / "gateway.json").read_text())
+        super().__init__(host, {each["name"]: "" for each in config["tunnels"]},
+                         name=config["name"], **options)
+        self.bundle = bundle
+
+    def write(self) -> Path:
+        """Copy the bundle, as it is now, to the gateway's folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(self.bundle, self.folder)
+        return self.folder

@@ -108,7 +108,7 @@ def hub_rules(fleet: Fleet, record: Record, hub: Hub, title: str) -> str:
     if links and hub.prefixes:
         unique = sets.of("this hub's alone", hub.prefixes)
         names = ", ".join(f'"{each.device}"' for each in links)
-        spoofed += [f"iifname {{ {names} }} {family} saddr @{unique}_{version} drop"
+        spoofed += [f"iifname {{ {names} }} {family} saddr @{unique}_{version} counter drop"
                     for version, _, family in _FAMILIES]
     return _frame(title, sets, rules, spoofed)
 
@@ -123,7 +123,7 @@ def branch_rules(fleet: Fleet, record: Record, branch: Branch, title: str) -> st
         if branch.name in fleet.together(rule.sources):
             rules += _rule(rule, sets, sources=[branch.name])
     own = sets.of("what is behind this branch", networks(fleet, record, [branch.name]))
-    spoofed = [f'iifname "{DEVICES}*" {family} saddr @{own}_{version} drop'
+    spoofed = [f'iifname "{DEVICES}*" {family} saddr @{own}_{version} counter drop'
                for version, _, family in _FAMILIES]
     spoofed += _unless(f'iifname != "{DEVICES}*"', "saddr", own)
     return _frame(title, sets, rules, spoofed)
@@ -139,7 +139,7 @@ def _frame(title: str, sets: _Sets, rules: list[str], spoofed: list[str]) -> str
 
 def _unless(match: str, field: str, stem: str) -> list[str]:
     """Drops what matches and has no address of the sets."""
-    return [f"{match} {family} {field} != @{stem}_{version} drop"
+    return [f"{match} {family} {field} != @{stem}_{version} counter drop"
             for version, _, family in _FAMILIES]
 
 

@@ -73,7 +73,7 @@ def test_hubs_learn_from_each_other_over_the_mesh(fleet):
 
 def pings_from(host, source: str, address: str) -> bool:
     """Whether an echo request with that source, which becomes the host's, is answered."""
-    host.ip("address", "add", f"{source}/32", "dev", "lo")
+    host.ip("address", "replace", f"{source}/32", "dev", "lo")
     done = host.run("ping", "-c", "1", "-W", "1", "-I", source, address, check=False)
     return done.returncode == 0
 
@@ -91,6 +91,11 @@ def test_spoofed_sources_are_dropped(fleet):
     reaches(fleet.desks["nice"], DUBLIN)
     gateway = fleet.hosts["lyon"]
     gateway.ip("route", "replace", "10.1.0.0/24", "dev", "bl-paris")
+    with socket.socket(socket.AF_UNIX) as management:  # drops are logged from this level on
+        management.connect(str(fleet.hubs["paris"].root / "run/branchline/udp1194.sock"))
+        management.sendall(b"verb 5\n")
+        eventually(lambda: b"SUCCESS" in management.recv(4096), "the server takes the level")
+    assert pings_from(gateway, "10.100.0.3", PARIS)
     assert not pings_from(gateway, "10.2.0.77", PARIS)
     log = "".join(each.log() for each in fleet.hubs["paris"].servers.values())
     assert "bad source address from client [10.2.0.77]" in log

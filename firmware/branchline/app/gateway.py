@@ -166,7 +166,7 @@ class Gateway:
         """Routing speaks over a tunnel as long as it is up."""
         now = self._system.ticks()
         if kind == TUNNEL_UP:
-            self._record(tunnel.name, "up", "by " + str(tunnel.status()["remote"]))
+            self._record(tunnel.name, "up", "by " + tunnel.remote_text)
         else:
             self._record(tunnel.name, "down", "%s: %s" % detail)
         if self._routing:

@@ -6,6 +6,7 @@ from micropython import const
 from branchline.hal.store import Store
 from branchline.watchdog.crash_loop import CrashLoop
 from branchline.watchdog.journal import GENERATION, Journal
+from branchline.wire.ticks import ticks_diff
 
 _JOURNAL = "journal"
 _STARTS = "starts"
@@ -61,7 +62,7 @@ class Records:
 
     def handle_timer(self, now):
         """Time has passed."""
-        if self._starts.alive(now - self._began & 0x3FFFFFFF):
+        if self._starts.alive(ticks_diff(now, self._began)):
             self._write_starts()
         data = self._journal.pending(now)
         if data:

@@ -38,7 +38,6 @@ class Supervision:
     def __init__(self, config, system, manager, routing, note):
         settings = config.watchdog
         self._system = system
-        self._manager = manager
         self._routing = routing
         self._note = note
         self._second = None

@@ -55,7 +55,6 @@ class Tunnel:
         self.link = None
         self.attempts = 0
         self.finished = False
-        self.since = 0
         self._system = system
         self._others_work = others_work
         self._names = Names(system.resolve)
@@ -74,7 +73,7 @@ class Tunnel:
     def start(self, now):
         """Begins the first attempt."""
         self.finished = False
-        self._set(SETUP, now)
+        self._set(SETUP)
         self.engine.open(now)
         self._drain(now)
 
@@ -83,7 +82,7 @@ class Tunnel:
         self.engine.close(now)
         self._names.give_up()
         self._due = self._return_due = self.link = None
-        self._set(DOWN, now)
+        self._set(DOWN)
 
     def restart(self, reason, now, next_remote=False, silent=False):
         """Ends the session or the wait and tries again at once; next_remote: not the same one;
@@ -98,7 +97,7 @@ class Tunnel:
             self._remotes.failed()
         self._log("warning", "restart", reason)
         if self.state == DOWN:
-            self._set(SETUP, now)
+            self._set(SETUP)
             self._attempt(now)
         elif self._names.asking:
             self._names.give_up()
@@ -130,7 +129,7 @@ class Tunnel:
             elif self._remotes is None:
                 self.start(now)
             elif self.state == DOWN:
-                self._set(SETUP, now)
+                self._set(SETUP)
                 self._attempt(now)
         if self._return_due is not None and ticks_diff(now, self._return_due) >= 0:
             self._return(now)
@@ -155,6 +154,18 @@ class Tunnel:
         """Whether another remote or address could be tried."""
         return self._remotes is not None and self._remotes.has_others()
 
+    @property
+    def remote_text(self):
+        """Where it goes, such as "192.0.2.1:1194/udp"; None before the remotes are known."""
+        if self._remotes is None:
+            return None
+        remote = self._remotes.current()
+        address = self._remotes.address()
+        where = format_address(address) if address else remote.host
+        if ":" in where:
+            where = "[" + where + "]"
+        return "%s:%d/%s" % (where, remote.port, "tcp" if remote.is_tcp() else "udp")
+
     def status(self):
         """A dict of JSON values."""
         status = self.engine.status()
@@ -162,7 +173,7 @@ class Tunnel:
         status["name"] = self.name
         status["state"] = STATE_NAMES[self.state]
         status["engine"] = self.engine.kind
-        status["remote"] = self._remote_text()
+        status["remote"] = self.remote_text
         status["attempts"] = self.attempts
         status["problem"] = "another client uses this certificate" if suspected else None
         return status
@@ -195,7 +206,7 @@ class Tunnel:
         self._contention.came_up(self._tried, ticks_diff(now, self._connecting_since), now)
         self._tried = 0
         self.link = link
-        self._set(UP, now)
+        self._set(UP)
         self._log("info", "up", link.text)
         self._events.append((TUNNEL_UP, link))
         self._return_due = None
@@ -208,7 +219,7 @@ class Tunnel:
         """The attempt or the session is over: decide what comes next."""
         if self.state == TEARDOWN:
             self._due = None
-            self._set(SETUP, now)
+            self._set(SETUP)
             self._attempt(now)
             return
         if self._remotes is None:
@@ -248,7 +259,7 @@ class Tunnel:
         self._leave(reason, now, text)
         away = self._stay_away(now)
         self._due = ticks_add(now, max(ms, away))
-        self._set(DOWN, now)
+        self._set(DOWN)
         wait = "next attempt in %g s" % (max(ms, away) // 100 / 10)
         self._log("warning", "down", "%s: %s (%s)" % (reason, text, wait))
 
@@ -271,7 +282,7 @@ class Tunnel:
             self.link = self._return_due = None
             self._events.append((TUNNEL_DOWN, (reason, text)))
         if self.state in (SETUP, UP):
-            self._set(TEARDOWN, now)
+            self._set(TEARDOWN)
             self._due = ticks_add(now, _TEARDOWN_MS)
 
     def _finish(self, reason, text, now):
@@ -279,7 +290,7 @@ class Tunnel:
         self.engine.close(now)
         self._due = None
         self.finished = True
-        self._set(DOWN, now)
+        self._set(DOWN)
         self._log("error", "finished", reason + ": " + text)
         self._events.append((TUNNEL_FINISHED, (reason, text)))
 
@@ -296,7 +307,7 @@ class Tunnel:
         away = self._stay_away(now)
         if away:
             self._due = ticks_add(now, away)
-            self._set(DOWN, now)
+            self._set(DOWN)
             return
         self.attempts += 1
         self._tried += 1
@@ -341,7 +352,7 @@ class Tunnel:
             self._failed("resolve", text, now)
 
     def _connect(self, now):
-        self._log("info", "connect", self._remote_text())
+        self._log("info", "connect", self.remote_text)
         self._connecting_since = now
         remotes = self._remotes
         poll_s = self.engine.retry.poll_s
@@ -390,21 +401,10 @@ class Tunnel:
 
     # ---- small things ----
 
-    def _remote_text(self):
-        if self._remotes is None:
-            return None
-        remote = self._remotes.current()
-        address = self._remotes.address()
-        where = format_address(address) if address else remote.host
-        if ":" in where:
-            where = "[" + where + "]"
-        return "%s:%d/%s" % (where, remote.port, "tcp" if remote.is_tcp() else "udp")
-
-    def _set(self, state, now):
+    def _set(self, state):
         if state != self.state:
             self._log("debug", "state", STATE_NAMES[self.state] + " > " + STATE_NAMES[state])
             self.state = state
-            self.since = now
 
     def _log(self, level, event, text):
         self._system.log(level, self.name, event, text)

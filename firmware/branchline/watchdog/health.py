@@ -62,7 +62,7 @@ class Health:
         self.reason = ""
         self._probe_ms = settings.probe_ms
         self._idle_ms = settings.idle_probe_ms
-        self._sequence = int.from_bytes(random(2), "big")
+        self._sequence = self._first = int.from_bytes(random(2), "big")
         self._sent_at = array("I", bytes(4 * _RING))
         self._sent_us = array("I", bytes(4 * _RING))
         self._open = bytearray(_RING)  # 1: under way, 2: given up
@@ -172,14 +172,10 @@ class Health:
     def _look_for_misses(self, now):
         """Begins a suspicion with the first probe that has had its time."""
         timeout = self._timeout_ms()
-        for back in range(_RING - 1, 0, -1):
+        while back := self._oldest():
             at = (self._sequence - back) & (_RING - 1)
-            if self._open[at] != 1:
-                continue
-            over = ticks_diff(now, ticks_add(self._sent_at[at], timeout))
-            if over < 0:
-                return
-            if self._was_late(ticks_add(self._sent_at[at], timeout), now):
+            due = ticks_add(self._sent_at[at], timeout)
+            if ticks_diff(now, due) < 0 or self._was_late(due, now):
                 return
             self._open[at] = 2
             if self.state == DOWN or not self.ever_answered:
@@ -194,6 +190,16 @@ class Health:
             self._burst = back
             self._next_of_burst(now)
             return
+
+    def _oldest(self):
+        """How far back the oldest probe under way lies, 0 if none is."""
+        last = self._sequence
+        back = min((last - self._first) & 0xFFFF, _RING - 1)
+        while back and self._open[(last - back) & (_RING - 1)] != 1:
+            back -= 1
+        # None before it can come under way again, so nobody need look there once more.
+        self._first = (last - back) & 0xFFFF
+        return back
 
     def _answered_since(self, back):
         """Whether a probe later than the one so far back is answered: then that was but lost."""
@@ -339,13 +345,10 @@ class Health:
         if not self._running:
             return None
         first = None
-        if self._suspect < 0:
-            timeout = self._timeout_ms()
-            for back in range(_RING - 1, 0, -1):
-                at = (self._sequence - back) & (_RING - 1)
-                if self._open[at] == 1:
-                    first = ticks_add(self._sent_at[at], timeout)
-                    break
+        back = self._oldest() if self._suspect < 0 else 0
+        if back:
+            at = (self._sequence - back) & (_RING - 1)
+            first = ticks_add(self._sent_at[at], self._timeout_ms())
         return earliest(first, self._due, self._burst_due, self._verdict_due)
 
     def next_event(self):

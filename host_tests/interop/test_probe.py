@@ -9,6 +9,7 @@ import pytest
 from host_tests.interop.console import COMMANDS, Console
 from host_tests.interop.openvpn_support import eventually
 from host_tests.lab.netns import Lab
+from host_tests.lab.ping import checksum
 
 _IMPORTS = """
 from branchline.hal.linux.poller import Poller
@@ -86,9 +87,7 @@ def _reply(version, identifier, sequence, kind=None):
     packet = struct.pack("!BBHHH", kind, 0, 0, identifier, sequence) + b"x" * 8
     if version == 6:
         return packet
-    total = sum(struct.unpack("!8H", packet))
-    total = (total & 0xFFFF) + (total >> 16)
-    return packet[:2] + struct.pack("!H", ~total & 0xFFFF) + packet[4:]
+    return packet[:2] + struct.pack("!H", checksum(packet)) + packet[4:]
 
 
 @pytest.fixture(params=list(COMMANDS))

@@ -14,9 +14,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from host_tests.bench import babel, heap, report, starting, throughput
+from host_tests.bench import babel, calm, gaps, heap, report, starting, throughput
+from host_tests.bench.branches import SUBJECTS
 from host_tests.bench.subjects import STARTS, THROUGHPUT
-from host_tests.lab import LabError
+from host_tests.lab import LabError, faults
 
 _ROOT = Path(__file__).resolve().parents[2]
 _VERSIONS = {
@@ -27,7 +28,10 @@ _VERSIONS = {
     "micropython": [str(_ROOT / ".toolchain/bin/micropython"), "-c",
                     "import sys; print(sys.version)"],
 }
-_QUICK = {"seconds": 2.0, "rounds": 1, "starts": 3}
+_QUICK = {"seconds": 2.0, "rounds": 1, "starts": 3, "minutes": 1.0}
+
+
+_KINDS = {subject.key: subject for subject in SUBJECTS}
 
 
 class Part(StrEnum):
@@ -37,18 +41,28 @@ class Part(StrEnum):
     start = "start"
     heap = "heap"
     babel = "babel"
+    gaps = "gaps"
+    alarms = "alarms"
+    idle = "idle"
 
 
 def main(
     parts: Annotated[list[Part] | None, typer.Argument(
         help="What to measure; everything if none is named.", show_default=False)] = None,
     quick: Annotated[bool, typer.Option(
-        help="2 s, 1 round, 3 starts: to see that it runs; too short for figures.")] = False,
+        help="2 s, 1 round, 3 starts, 1 minute: to see that it runs; too short for figures."
+    )] = False,
     seconds: Annotated[float, typer.Option(min=1, help="Length of each transfer.")] = 5,
     rounds: Annotated[int, typer.Option(min=1, help="Turns that each client has.")] = 3,
     starts: Annotated[int, typer.Option(min=1, help="Starts of each client.")] = 10,
     cipher: Annotated[list[str] | None, typer.Option(
         help=f"Only this cipher: {', '.join(THROUGHPUT)}.", show_default=False)] = None,
+    fault: Annotated[list[str] | None, typer.Option(
+        help="Only this fault in gaps, such as \"link cut\".", show_default=False)] = None,
+    branch: Annotated[list[str] | None, typer.Option(
+        help=f"Only this kind of branch in gaps, alarms and idle: {', '.join(_KINDS)}.",
+        show_default=False)] = None,
+    minutes: Annotated[float, typer.Option(help="How long alarms are counted.")] = 10,
     output: Annotated[Path, typer.Option(
         help="Where the JSON goes.")] = _ROOT / "build" / "bench.json",
 ) -> None:
@@ -59,33 +73,47 @@ def main(
     that the gateway is faster, for CPU time and starts that it takes longer. The figures hold for
     this machine while nothing else runs on it: the load average is printed for you to judge.
 
+    For gaps, alarms and idle, whole branches are compared: ours, and one of stock openvpn and
+    babeld, with the same hubs.
+
     `make bench` runs it all; `make bench` takes no options, this program does:
     `.venv/bin/python -m host_tests.bench throughput --rounds 5`.
     """
     if quick:
-        seconds, rounds, starts = _QUICK["seconds"], _QUICK["rounds"], _QUICK["starts"]
+        seconds, rounds, starts, minutes = _QUICK.values()
     unknown = set(cipher or ()) - set(THROUGHPUT)
     if unknown:
         raise typer.BadParameter(f"no cipher {unknown.pop()}: it is {' or '.join(THROUGHPUT)}")
+    unknown = set(branch or ()) - set(_KINDS)
+    if unknown:
+        raise typer.BadParameter(f"no branch {unknown.pop()}: it is {' or '.join(_KINDS)}")
+    branches = tuple(_KINDS[key] for key in branch or _KINDS)
+    try:
+        chosen = tuple(map(faults.by_name, fault)) if fault else faults.BENCH
+    except KeyError as error:
+        raise typer.BadParameter(error.args[0]) from None
     console = Console()
     try:
         with console.status("starting") as status:
             result = _measure(set(parts or Part), seconds, rounds, starts,
-                              cipher or list(THROUGHPUT), status.update)
+                              cipher or list(THROUGHPUT), chosen, branches, minutes,
+                              status.update)
     except LabError as error:
         console.print(f"The bench stopped: {error}", style="red", markup=False)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         sys.exit(130)
     report.show(console, result)
-    if "babel" in result:
-        babel.show(console, result["babel"])
+    for part, show_part in (("babel", babel.show), ("gaps", gaps.show),
+                            ("alarms", calm.show_alarms), ("idle", calm.show_idle)):
+        if part in result:
+            show_part(console, result[part])
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(result, indent=2) + "\n")
     console.print(f"Written to {output}", highlight=False, soft_wrap=True)
 
 
-def _measure(parts, seconds, rounds, starts, ciphers, note) -> dict:
+def _measure(parts, seconds, rounds, starts, ciphers, chosen, branches, minutes, note) -> dict:
     result = {"environment": _environment()}
     if Part.start in parts:
         result["start"] = {
@@ -102,6 +130,12 @@ def _measure(parts, seconds, rounds, starts, ciphers, note) -> dict:
         result["heap"] = heap.measure(note)
     if Part.babel in parts:
         result["babel"] = babel.measure(note, rounds)
+    if Part.gaps in parts:
+        result["gaps"] = gaps.measure(note, rounds, chosen, branches)
+    if Part.alarms in parts:
+        result["alarms"] = calm.alarms(note, minutes, branches)
+    if Part.idle in parts:
+        result["idle"] = calm.idle(note, branches)
     result["environment"]["load_average_after"] = os.getloadavg()
     return result
 

@@ -56,9 +56,13 @@ HELLO_MS = 200  # of daemons and gateways in tests: what takes three Hellos take
 
 
 class Daemon:
-    """A stock Babel daemon on a host; a subclass has its `program` and sets `process`."""
+    """A stock Babel daemon on a host; start() of a subclass sets `process`.
+
+    It has its `program` and the `protocol` of its routes, as iproute2 names it.
+    """
 
     program: str
+    protocol: str
     process: Process | None = None
 
     def __init__(self, host: Host, links: dict[str, str], *, number: int = 1,
@@ -74,6 +78,17 @@ class Daemon:
         self.hello_ms = hello_ms
         self._directory = host.directory / self.program
         self._control = self._directory / "control"
+
+    def start(self) -> "Daemon":
+        """Start it with what its attributes say now."""
+        raise NotImplementedError
+
+    def reborn(self) -> "Daemon":
+        """Start it after a kill, as on a machine that starts afresh: without the routes that it
+        has left behind."""
+        for family in ("-4", "-6"):
+            self.host.ip(family, "route", "flush", "proto", self.protocol)
+        return self.start()
 
     def stop(self) -> None:
         """SIGTERM: it retracts what it has announced and removes its routes."""

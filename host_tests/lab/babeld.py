@@ -6,7 +6,6 @@ from host_tests.lab.babel import INFINITY, Daemon, Neighbour, Route
 from host_tests.lab.pki import Pki
 
 _TIMEOUT = 5.0
-_HALF_LIFE = 0
 _UPDATE_HELLOS = 4  # a full update with every fourth Hello, as is babeld's default
 
 
@@ -20,6 +19,12 @@ class Babeld(Daemon):
     """
 
     program = "babeld"
+    protocol = "babel"
+    lines: tuple[str, ...] = ()  # further directives
+    # Seconds. By babeld's default of 4, a route that was first heard before its link was usable
+    # becomes the best only half a minute later.
+    half_life = 1
+    _lives = 0  # how often it has been reborn
 
     def start(self) -> "Babeld":
         """Start babeld with what the attributes say now; it remembers its seqno."""
@@ -31,6 +36,12 @@ class Babeld(Daemon):
         )
         self.process.wait_for("My id")
         return self
+
+    def reborn(self) -> "Babeld":
+        """As Daemon.reborn, with another router-id: the seqno is lost, and under the old one it
+        would not be believed for 3 minutes."""
+        self._lives += 1
+        return super().reborn()
 
     def neighbours(self) -> list[Neighbour]:
         """The neighbours it knows now, usable or not."""
@@ -56,10 +67,9 @@ class Babeld(Daemon):
     def _config(self) -> list[str]:
         key = f" key {self.keys[0].name}" if self.keys else ""
         hello = self.hello_ms / 1000
-        own = ":".join(f"{octet:02x}" for octet in (2, 0, 0, 0, 0, 0, 1, self.number))
-        # By its default of 4 s, a route that was first heard before its link was usable becomes
-        # the best only half a minute later.
-        lines = [f"router-id {own}", f"smoothing-half-life {_HALF_LIFE}"]
+        own = ":".join(f"{octet:02x}" for octet in (
+            2, 0, 0, 0, 0, 0, 1 + self._lives % 255, self.number))
+        lines = [f"router-id {own}", f"smoothing-half-life {self.half_life}"]
         lines += [f"key id {k.name} type hmac-sha256 value {k.hex}" for k in self.keys]
         for device, kind in self.links.items():
             # All clients of a server are on its one device, and do not hear each other there.

@@ -42,6 +42,7 @@ class Bird(Daemon):
     """
 
     program = "bird"
+    protocol = "bird"
 
     def start(self) -> "Bird":
         """Start BIRD with what the attributes say now."""

@@ -14,6 +14,7 @@ from host_tests.lab.process import Process
 _ROOT = Path(__file__).resolve().parents[2]
 _MICROPYTHON = Path(os.environ.get("BRANCHLINE_MICROPYTHON",
                                    _ROOT / ".toolchain" / "bin" / "micropython")).resolve()
+_LIBRARIES = _ROOT / ".toolchain" / "lib"  # microdot
 _IMAGE = _ROOT / "build" / "branchline.romfs"
 _TIMEOUT = 20.0
 _POLL = 0.02
@@ -27,6 +28,8 @@ class Gateway:
         ...
         gateway.stop()
     """
+
+    SOURCES = _ROOT / "firmware"
 
     def __init__(self, host: Host, profiles: dict[str, str], *, name: str | None = None,
                  lans: tuple[tuple[str, str], ...] = (), tunnels: dict[str, dict] | None = None,
@@ -82,7 +85,7 @@ class Gateway:
         self.process = self.host.spawn(
             str(_MICROPYTHON), *options, *map(str, command), str(self.folder),
             name=f"gateway-{self.name}",
-            env={"MICROPYPATH": f"{_ROOT / 'firmware'}:.frozen",
+            env={"MICROPYPATH": f"{self.SOURCES}:{_LIBRARIES}:.frozen",
                  "BRANCHLINE_STATUS": str(self._status_path), **self.env},
         )
         return self

@@ -15,7 +15,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from host_tests.lab import namespaces, privileges
+from host_tests.lab import drops, namespaces, privileges
 from host_tests.lab.errors import LabError
 from host_tests.lab.ping import Pinger, PingResult
 from host_tests.lab.process import Process
@@ -27,16 +27,12 @@ _SETTINGS = {
     "net/ipv4/ip_forward": "1",
     "net/ipv4/conf/all/rp_filter": "0",
     "net/ipv4/conf/default/rp_filter": "0",
+    "net/ipv4/conf/all/promote_secondaries": "1",  # an interface's second address can stay alone
     "net/ipv6/conf/all/disable_ipv6": "0",
     "net/ipv6/conf/default/disable_ipv6": "0",
     "net/ipv6/conf/all/forwarding": "1",
     "net/ipv6/conf/default/accept_dad": "0",  # addresses are usable at once
 }
-# Classic BPF on ingress: a random 32-bit number below the threshold drops the packet (2 is
-# TC_ACT_SHOT, -1 passes it). It needs no netem, and ARP (ethertype 0x806) passes: partial loss
-# is meant for traffic, and a lost ARP request costs a whole second.
-_DROP_SOME = "6,40 0 0 12,21 2 0 2054,32 0 0 4294963256,53 0 1 {},6 0 0 4294967295,6 0 0 2"
-_DROP_ALL = "1,6 0 0 2"
 _WITH_HOSTS_FILE = [
     "unshare", "--mount", "--propagation", "private",
     "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"',
@@ -183,10 +179,14 @@ class Link:
 
     def address(self, host: Host, version: int = 4) -> str:
         """The IPv4 (or IPv6) address at `host`'s end."""
+        return str(self.interface(host, version).ip)
+
+    def interface(self, host: Host, version: int = 4):
+        """The same with its network, as an ipaddress.IPv4Interface or IPv6Interface."""
         for text in self._addresses[host]:
-            address = ipaddress.ip_interface(text).ip
-            if address.version == version:
-                return str(address)
+            interface = ipaddress.ip_interface(text)
+            if interface.version == version:
+                return interface
         raise LabError(f"{host.name} has no IPv{version} address on {self.device(host)}")
 
     def cut(self) -> None:
@@ -197,12 +197,17 @@ class Link:
         """Undo cut() and loss()."""
         self.loss(0)
 
-    def loss(self, percent: float, toward: Host | None = None) -> None:
-        """Lose that share of the packets at random, both ways or only those toward one host."""
-        for host in self._devices if toward is None else [toward]:
-            self._filter(host, percent)
+    def loss(self, percent: float, toward: Host | None = None, *, peer: str | None = None,
+             udp: bool = False) -> None:
+        """Lose that share of the packets at random, both ways or only those toward one host.
 
-    def _filter(self, host: Host, percent: float) -> None:
+        peer: only IPv4 packets from or to that address or prefix; udp: only UDP of those. The
+        next call takes the place of the one before.
+        """
+        for host in self._devices if toward is None else [toward]:
+            self._filter(host, percent, peer, udp)
+
+    def _filter(self, host: Host, percent: float, peer: str | None, udp: bool) -> None:
         place = f"dev {self.device(host)}"
         lines = []
         if host not in self._filtered:
@@ -212,7 +217,7 @@ class Link:
         if percent == 0:
             lines.append(f"filter del {place} ingress")
         else:
-            code = _DROP_ALL if percent >= 100 else _DROP_SOME.format(int(percent * 2**32 / 100))
+            code = drops.bytecode(percent, peer, udp)
             lines.append(f"filter replace {rule} bytecode '{code}' direct-action")
         namespaces.ip("-n", host.namespace, batch=lines, tool="tc")
 
@@ -235,7 +240,7 @@ class Internet:
     def attach(self, host: Host) -> Link:
         """Give `host` a public address of both families and its default routes."""
         number, self._count = self._count, self._count + 1
-        prefix, prefix6 = f"203.0.113.{4 * number}/30", f"2001:db8:{number:x}::/64"
+        prefix, prefix6 = f"203.0.113.{8 * number}/29", f"2001:db8:{number:x}::/64"
         link = self._lab.link(self.router, host, prefix, prefix6)
         host.route("default", link.address(self.router))
         host.route("default", link.address(self.router, 6))

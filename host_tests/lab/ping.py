@@ -16,13 +16,17 @@ _MAX_DATAGRAM = 65535
 
 @dataclasses.dataclass
 class PingResult:
-    """What came back; `rtts` in ms and `arrivals` (monotonic, in s) in the order of arrival."""
+    """What came back; `rtts` in ms and `arrivals` (monotonic, in s) in the order of arrival.
+
+    `sendings` are the moments of all requests.
+    """
 
     sent: int = 0
     received: int = 0
     duplicates: int = 0
     rtts: list[float] = dataclasses.field(default_factory=list)
     arrivals: list[float] = dataclasses.field(default_factory=list)
+    sendings: list[float] = dataclasses.field(default_factory=list)
 
     @property
     def lost(self) -> int:
@@ -94,6 +98,7 @@ class Pinger:
         if self._version == 4:  # the kernel fills in ICMPv6's
             packet = packet[:2] + struct.pack("!H", checksum(packet)) + packet[4:]
         self._pending[sequence] = time.monotonic()
+        self.result.sendings.append(self._pending[sequence])
         with contextlib.suppress(OSError):  # no route is a lost packet here, not an error
             self._socket.sendto(packet, (self._address, 0))
 
@@ -115,9 +120,10 @@ class Pinger:
         if sent_at is None:
             self.result.duplicates += 1
         else:
+            now = time.monotonic()
             self.result.received += 1
-            self.result.arrivals.append(time.monotonic())
-            self.result.rtts.append((self.result.arrivals[-1] - sent_at) * 1000)
+            self.result.rtts.append((now - sent_at) * 1000)
+            self.result.arrivals.append(now)
 
 
 def checksum(data: bytes) -> int:

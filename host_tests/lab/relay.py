@@ -6,19 +6,24 @@ server's own. "up" is from the client to the server. Chances come from a seeded 
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import inspect
 import random
 import socket
+import struct
 import threading
 from collections.abc import Callable
 
 from host_tests.lab.netns import Host
+from host_tests.lab.ping import checksum
 
 _MAX_DATAGRAM = 65535
 _MAX_CAPTURED = 10_000  # packets kept for each direction, the newest
 _MAX_CHUNK = 65536  # octets read from a stream at once
 _TIMEOUT = 10.0
+_IP, _UDP_HEADER = struct.Struct("!BBHHHBBH4s4s"), struct.Struct("!HHHH")
+_UNREACHABLE, _PORT_CLOSED = 3, 3  # ICMP type and code
 
 
 @dataclasses.dataclass
@@ -163,9 +168,13 @@ class UdpRelay(_Relay):
         relay = UdpRelay(router, "203.0.113.1", 1194, target=("203.0.113.6", 1194))
         relay.down.loss = 0.25
         relay.replay("down", relay.captured["down"][:20])
+
+    With `reports_refusals`, clients are told when the server's port is closed, as a NAT does
+    (RFC 5508 4.2; IPv4).
     """
 
     _kind = socket.SOCK_DGRAM
+    reports_refusals = False
 
     def replay(self, way: str, packets) -> int:
         """Send packets "up" or "down" in the latest client's flow, past the faults.
@@ -179,9 +188,10 @@ class UdpRelay(_Relay):
         sizes = [self._random.randrange(1, max_size + 1) for _ in range(count)]
         return self.replay(way, [self._random.randbytes(size) for size in sizes])
 
-    def rebind(self) -> None:
-        """Go on from new ports toward the server: a NAT has forgotten the flow."""
-        self._do(self._drop_flows)
+    def rebind(self, client: str | None = None) -> None:
+        """Go on from new ports toward the server: a NAT has forgotten the flows, all or those
+        of one client's address."""
+        self._do(self._drop_flows, client)
 
     def _start(self) -> None:
         self._flows: dict[tuple, socket.socket] = {}  # client address -> socket, latest last
@@ -191,14 +201,19 @@ class UdpRelay(_Relay):
         self._loop.remove_reader(self._listener)
         self._close_flows()
 
-    def _drop_flows(self) -> None:
-        self._close_flows()
-        self._flows = {client: self._flow(client) for client in self._flows}
+    def _drop_flows(self, address: str | None = None) -> None:
+        for client, upstream in self._flows.items():
+            if address in (None, client[0]):
+                self._end_flow(upstream)
+                self._flows[client] = self._flow(client)
 
     def _close_flows(self) -> None:
         for upstream in self._flows.values():
-            self._loop.remove_reader(upstream)
-            upstream.close()
+            self._end_flow(upstream)
+
+    def _end_flow(self, upstream: socket.socket) -> None:
+        self._loop.remove_reader(upstream)
+        upstream.close()
 
     def _flow(self, client: tuple) -> socket.socket:
         upstream = self._new_socket()
@@ -216,7 +231,7 @@ class UdpRelay(_Relay):
         try:
             packet = upstream.recv(_MAX_DATAGRAM)
         except OSError:  # ICMP: the server does not listen now
-            self.counters["refused"] += 1
+            self._refuse(client)
             return
         self._pass("down", packet, lambda data: self._to_client(client, data))
 
@@ -224,7 +239,12 @@ class UdpRelay(_Relay):
         try:
             self._flows[client].send(packet)
         except OSError:
-            self.counters["refused"] += 1
+            self._refuse(client)
+
+    def _refuse(self, client: tuple) -> None:
+        self.counters["refused"] += 1
+        if self.reports_refusals and not self.down.cut:
+            unreachable(self.host, client[:2], (self.address, self.port))
 
     def _to_client(self, client: tuple, packet: bytes) -> None:
         try:
@@ -317,6 +337,20 @@ class TcpRelay(_Relay):
             for start in range(0, len(data), self.segment):
                 await self._loop.sock_sendall(sink, data[start:start + self.segment])
             queue.task_done()
+
+
+def unreachable(host: Host, client: tuple[str, int], port: tuple[str, int]) -> None:
+    """Tell a client by ICMP that the UDP port it sends to is closed (RFC 792)."""
+    source, target = socket.inet_aton(client[0]), socket.inet_aton(port[0])
+    size = _IP.size + _UDP_HEADER.size
+    inner = _IP.pack(0x45, 0, size, 0, 0, 64, socket.IPPROTO_UDP, 0, source, target)
+    inner += _UDP_HEADER.pack(client[1], port[1], _UDP_HEADER.size, 0)
+    header = struct.pack("!BBHI", _UNREACHABLE, _PORT_CLOSED, 0, 0)
+    header = header[:2] + struct.pack("!H", checksum(header + inner)) + header[4:]
+    with host.call(socket.socket, socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw, \
+            contextlib.suppress(OSError):
+        raw.bind((port[0], 0))
+        raw.sendto(header + inner, (client[0], 0))
 
 
 def flip_bit(packet: bytes, bit: int) -> bytes:

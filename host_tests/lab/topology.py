@@ -103,6 +103,16 @@ class DataCentre:
         self.server.start()
         self.babel.start()
 
+    def kill(self) -> None:
+        """SIGKILL for both: as if the machine lost power."""
+        self.server.kill()
+        self.babel.kill()
+
+    def restart(self) -> None:
+        """Start both after a kill."""
+        self.server.start()
+        self.babel.reborn()
+
     def serve(self) -> None:
         """Start the web server."""
         pages = self.host.directory / "pages"
@@ -139,10 +149,11 @@ class Network:
     """
 
     def __init__(self, lab: Lab, centres: dict[str, str], branches: tuple[str, ...] = ("lyon",), *,
-                 key: MacKey | None = None, hello_ms: int = HELLO_MS, mesh: bool = True,
-                 **options):
+                 key: MacKey | None = None, hello_ms: int = HELLO_MS, half_life: int = 1,
+                 mesh: bool = True, **options):
         """centres: name -> Babel daemon, "babeld" or "bird"; key: signs all Babel packets;
-        mesh: join each data centre with the one before it; options: of lab.openvpn.Server."""
+        half_life: of the hubs' babeld, in which metrics are smoothed; mesh: join each data centre
+        with the one before it; options: of lab.openvpn.Server."""
         self.lab = lab
         self.key = key
         self.hello_ms = hello_ms
@@ -158,6 +169,7 @@ class Network:
         for centre in self.centres.values():
             centre.babel.hello_ms = hello_ms
             centre.babel.keys = (key,) if key else ()
+            centre.babel.half_life = half_life
         self.mesh = self._join() if mesh else []
 
     def _join(self) -> list:
@@ -179,7 +191,7 @@ class Network:
         return {centre.name: centre.server.profile(branch, centre.relay.remote, lines=lines)
                 for centre in self.centres.values()}
 
-    def gateway(self, name: str, **config) -> Gateway:
+    def gateway(self, name: str, engine: str = "native", **config) -> Gateway:
         """The gateway of a branch, not started; `config` is for lab.gateway.Gateway, and its
         `routing` is merged into what fits the network."""
         branch = self.branches[name]
@@ -187,7 +199,8 @@ class Network:
                    "keys": [self.key.entry()] if self.key else [],
                    **config.pop("routing", {})}
         options = {"address": branch.static, "lans": branch.lans,
-                   "tunnels": {tunnel: {"device": f"tun-{tunnel}"} for tunnel in self.centres}}
+                   "tunnels": {tunnel: {"device": f"tun-{tunnel}", "engine": engine}
+                               for tunnel in self.centres}}
         return Gateway(branch.gateway, self.profiles(name), name=name, routing=routing,
                        **{**options, **config})
 

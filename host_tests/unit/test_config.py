@@ -57,6 +57,88 @@ def test_a_full_file():
     ]
 
 
+def test_the_watchdog():
+    w = _load(_tunnels(_PARIS)).watchdog
+    assert (w.probe_ms, w.idle_probe_ms) == (250, 250)
+    assert (w.half_life_s, w.suppress, w.reuse, w.max_suppress_s) == (30, 3000, 1000, 300)
+    assert (w.wan, w.always, w.reboots_per_hour) == (None, False, 0)
+    w = _load(
+        _with(
+            '"watchdog": {"probe_ms": 100, "idle_probe_ms": 5000, "wan": "eth0", "always": true,'
+            ' "damping": {"half_life_s": 30, "suppress": 2500, "reuse": 800, "max_s": 120},'
+            ' "per_hour": {"restart": 20, "engine": 3, "wan": 1, "reboot": 2},'
+            ' "device": "/dev/watchdog", "device_s": 60}'
+        )
+    ).watchdog
+    assert (w.probe_ms, w.idle_probe_ms) == (100, 5000)
+    assert (w.half_life_s, w.suppress, w.reuse, w.max_suppress_s) == (30, 2500, 800, 120)
+    assert (w.restarts_per_hour, w.engines_per_hour) == (20, 3)
+    assert (w.wan, w.wan_per_hour, w.reboots_per_hour, w.always) == ("eth0", 1, 2, True)
+    assert (w.device, w.device_s) == ("/dev/watchdog", 60)
+    # What is idle is probed as often as what is not, unless it says so.
+    w = _load(_with('"watchdog": {"probe_ms": 1000}')).watchdog
+    assert (w.probe_ms, w.idle_probe_ms) == (1000, 1000)
+    assert _load(_with('"watchdog": {"probe_ms": 0}')).watchdog.probe_ms == 0
+    assert _load(_with('"watchdog": {"damping": {"suppress": 0}}')).watchdog.suppress == 0
+    most = '"damping": {"half_life_s": 1, "suppress": 100000, "reuse": 1, "max_s": 86400}'
+    assert _load(_with('"watchdog": {' + most + "}")).watchdog.suppress == 100_000
+
+
+def test_what_a_safe_start_leaves_out():
+    c = _load(_FULL)
+    c.watchdog.device, c.watchdog.probe_ms, c.watchdog.reboots_per_hour = "/dev/watchdog", 50, 4
+    c.simplify()
+    assert c.routing is None and len(c.tunnels) == 2
+    assert c.watchdog.device == "/dev/watchdog"
+    assert (c.watchdog.probe_ms, c.watchdog.reboots_per_hour) == (250, 0)
+
+
+def test_state_is_a_folder_or_none():
+    for text, expected in (
+        (_tunnels(_PARIS), "state"),
+        (_with('"state": "/var/lib/lyon"'), "/var/lib/lyon"),
+        (_with('"state": null'), None),
+    ):
+        assert _load(text).state == expected
+
+
+def test_what_is_probed():
+    for text, expected in (
+        ("", None), (', "probe": "10.99.0.1"', unhex("0a630001")),
+        (', "probe": "fe80::1"', b"\xfe\x80" + bytes(13) + b"\1"),
+    ):  # fmt: skip
+        tunnel = '{"name": "paris", "profile": "p.ovpn"' + text + "}"
+        assert _load(_tunnels(tunnel)).tunnels[0].probe == expected
+
+
+def test_where_the_api_listens():
+    for text in (_tunnels(_PARIS), _with('"api": {}')):
+        assert _load(text).api == (unhex("7f000001"), 8086)
+    for listen, expected in (
+        ("0.0.0.0:80", (bytes(4), 80)),
+        ("10.100.0.11:65535", (unhex("0a64000b"), 65535)),
+        ("[::1]:8086", (bytes(15) + b"\x01", 8086)),
+    ):
+        assert _load(_with('"api": {"listen": "%s"}' % listen)).api == expected, listen
+    assert _load(_with('"api": {"listen": null}')).api is None
+    for listen, reason in (
+        ('"127.0.0.1"', "must be an address and a port"),
+        ('"127.0.0.1:0"', "the port must be from 1 to 65535"),
+        ('"127.0.0.1:65536"', "the port must be from 1 to 65535"),
+        ('"127.0.0.1:"', "the port must be from 1 to 65535"),
+        ('"127.0.0.1:http"', "the port must be from 1 to 65535"),
+        ('"127.0.0.1:-1"', "the port must be from 1 to 65535"),
+        ('"::1:8086"', "must be in brackets"),
+        ('"[127.0.0.1]:80"', "brackets are for IPv6 addresses"),
+        ('"localhost:8086"', "gateway.json: api.listen"),
+        ('":8086"', "gateway.json: api.listen"),
+        ("8086", "must be a string"),
+        ('"off"', "must be an address and a port"),
+    ):
+        text = str(raises(ConfigError, _load, _with('"api": {"listen": %s}' % listen)))
+        assert "gateway.json: api.listen" in text and reason in text, (listen, text)
+
+
 def test_a_byte_order_mark_is_passed_over():
     assert _load("\ufeff" + _tunnels(_PARIS)).name == "lyon"
 
@@ -112,9 +194,41 @@ _MISTAKES = (
     (_tunnels('{"name": "a", "profile": "p", "device": "t"},'
               '{"name": "b", "profile": "p", "device": "t"}'),
      "gateway.json: tunnels[1].device: another tunnel has this device"),
-    (_with('"api": {}'), "gateway.json: api: this version does not support it yet"),
+    (_tunnels('{"name": "a", "profile": "p", "probe": "hub.example.net"}'),
+     "gateway.json: tunnels[0].probe: not an IPv4 address"),
+    (_with('"state": ""'), "gateway.json: state: must have 1 to 255"),
+    (_with('"state": 5'), "gateway.json: state: must be a string"),
+    (_with('"watchdog": []'), "gateway.json: watchdog: must be an object"),
+    (_with('"watchdog": {"prob_ms": 250}'),
+     "gateway.json: watchdog.prob_ms: unknown key (did you mean 'probe_ms'?)"),
+    (_with('"watchdog": {"probe_ms": 49}'),
+     "gateway.json: watchdog.probe_ms: must be 0 (no probes) or at least 50"),
+    (_with('"watchdog": {"probe_ms": 60001}'), "gateway.json: watchdog.probe_ms: must be from 0"),
+    (_with('"watchdog": {"idle_probe_ms": 100}'),
+     "gateway.json: watchdog.idle_probe_ms: is less than probe_ms"),
+    (_with('"watchdog": {"wan": "eth 0"}'), "gateway.json: watchdog.wan: may hold neither"),
+    (_with('"watchdog": {"always": 1}'), "gateway.json: watchdog.always: must be true or false"),
+    (_with('"watchdog": {"device": ""}'), "gateway.json: watchdog.device: must have 1 to 64"),
+    (_with('"watchdog": {"device_s": 4}'), "gateway.json: watchdog.device_s: must be from 5"),
+    (_with('"watchdog": {"per_hour": {"wan": 1}}'),
+     "gateway.json: watchdog.per_hour.wan: no interface is named (add watchdog.wan)"),
+    (_with('"watchdog": {"per_hour": {"reboot": 5}}'),
+     "gateway.json: watchdog.per_hour.reboot: must be from 0 to 4"),
+    (_with('"watchdog": {"per_hour": {"reboots": 1}}'),
+     "gateway.json: watchdog.per_hour.reboots: unknown key (did you mean 'reboot'?)"),
+    (_with('"watchdog": {"damping": {"half_life_s": 0}}'),
+     "gateway.json: watchdog.damping.half_life_s: must be from 1"),
+    (_with('"watchdog": {"damping": {"suppress": 1000}}'),
+     "gateway.json: watchdog.damping.suppress: must be more than reuse (or 0: no damping)"),
+    (_with('"watchdog": {"damping": {"max_s": 40}}'),
+     "gateway.json: watchdog.damping.suppress: is more than a penalty can be"),
+    (_with('"api": []'), "gateway.json: api: must be an object"),
+    (_with('"api": {"listen": null, "port": 1}'), "gateway.json: api.port: unknown key"),
     (_with('"address": "10.0.0"'), "gateway.json: address: not an IPv4 address"),
     (_with('"lans": {}'), "gateway.json: lans: must be an array"),
+    (_with('"lans": [{"interface": "a", "prefix": "10.1.0.0/16"},'
+           ' {"interface": "b", "prefix": "10.1.7.0/24"}]'),
+     "gateway.json: lans[1].prefix: overlaps lans[0].prefix"),
     (_with('"lans": [{"interface": "eth1", "prefix": "10.0.0.1/8"}]'),
      "gateway.json: lans[0].prefix: bits behind the prefix length"),
     (_with('"log": {"level": "loud"}'), "gateway.json: log.level: unknown value"),

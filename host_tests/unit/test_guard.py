@@ -34,8 +34,8 @@ class Rig:
     def now(self):
         return ticks_add(PERIOD - 30_000, self.ms)
 
-    def up(self):
-        self.guard.tunnel_up(True, self.now())
+    def up(self, probed=True):
+        self.guard.tunnel_up(probed, self.now())
         return self
 
     def down(self, wanted=False):
@@ -224,6 +224,19 @@ def test_a_hub_that_answers_no_probes_is_not_restarted_for_that():
     rig.steps = []
     rig.up().run(600_000)
     assert rig.steps == [] and rig.guard.is_usable()
+
+
+def test_a_session_without_probes_counts_as_working():
+    rig = Rig().up().run(2000)
+    rig.answering = False
+    rig.run(1500)
+    assert not rig.guard.is_usable()
+    # The next one is with a hub that has no address to probe.
+    rig.down().up(probed=False)
+    rig.steps = []
+    rig.run(600_000)
+    assert rig.steps == [] and rig.guard.is_usable() and rig.guard.penalty() == 0
+    assert rig.guard.status(rig.now())["health"]["state"] == "unknown"
 
 
 def test_what_is_forbidden_waits():

@@ -287,7 +287,7 @@ def test_a_hub_that_never_answered_is_never_down_and_told_once():
 
 def test_a_hub_that_answered_in_an_earlier_session_is_dead_when_silent():
     rig = Rig(40).settled()
-    rig.health.stop()
+    rig.health.stop(rig.now())
     assert rig.health.next_timer() is None
     rig.run(10_000)
     rig.rtt = lambda t: None
@@ -300,7 +300,7 @@ def test_another_session_is_measured_anew():
     rig = Rig(1).settled()
     rig.rtt = _lossy(30)
     rig.run(60_000)
-    rig.health.stop()
+    rig.health.stop(rig.now())
     rig.health.start(rig.now())
     rig.events = []
     rig.rtt = lambda t: 350
@@ -364,13 +364,32 @@ def test_an_idle_tunnel_is_probed_less_often():
 
 
 def test_what_the_engine_hears_is_a_part_of_the_reason():
-    for octets, told in ((100_000, True), (100, False)):
+    for octets, told in ((100, True), (0, False)):
         rig = Rig(1).settled()
         rig.rtt = lambda t: None
-        rig.health.traffic(0, 5000, rig.now())
-        rig.health.traffic(0, 5000 + octets, rig.now())
+        while not rig.health.suspects:
+            rig.run(10)
+        rig.health.listen(5000)
+        rig.run(50)
+        rig.health.listen(5000 + octets)
         rig.until_down()
-        assert rig.health.reason.endswith("though the hub is heard") == told
+        assert rig.health.reason.endswith("the hub is heard") == told
+
+
+def test_a_hub_that_begins_to_filter_probes_is_not_dead():
+    for heard, expected in ((100, UNKNOWN), (0, DOWN)):
+        rig = Rig(1).settled()
+        rig.rtt = lambda t: None
+        rig.health.stop(rig.now())
+        rig.health.start(rig.now())
+        octets = 0
+        for _ in range(200):
+            rig.run(10)
+            octets += heard
+            if rig.health.suspects:
+                rig.health.listen(octets)
+        assert rig.health.state == expected
+        assert ("no longer answers" in rig.health.reason) == (heard > 0)
 
 
 def test_without_probes_nothing_is_known():
@@ -412,7 +431,7 @@ def test_answers_to_nothing_are_passed_over():
     row = [rig.health.received(sent - 1, rig.now(), rig.t * 1000) for _ in range(3)]
     assert row == [None] * 3 and rig.health.next_event()[0] == UP
     assert rig.health.next_event() is None
-    rig.health.stop()
+    rig.health.stop(rig.now())
     rig.health.received(sent - 2, rig.now(), rig.t * 1000)
     assert rig.health.next_event() is None
 

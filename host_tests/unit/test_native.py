@@ -63,15 +63,20 @@ class Transport:
 
 
 class Device:
-    """A TUN device that swallows packets."""
+    """A TUN device that swallows packets; `waiting`: what hosts send by it."""
 
     def __init__(self, name):
         self.name = name
         self.open = True
+        self.waiting = []
         self.written = []
 
     def readinto(self, view):
-        return None
+        if not self.waiting:
+            return None
+        packet = self.waiting.pop(0)
+        view[: len(packet)] = packet
+        return len(packet)
 
     def write(self, view, n):
         self.written.append(bytes(view[:n]))
@@ -340,3 +345,114 @@ def test_packets_reach_the_device():
     rig.run(10)
     assert rig.system.devices[0].written == [b"E" * 60]
     assert rig.tunnel.status()["rx_packets"] == 1
+
+
+def test_a_restart_takes_all_away_and_connects_again():
+    rig = Rig(explicit_exit_notify=1).run(100)
+    server = rig.system.server
+    rig.tunnel.restart("asked", rig.system.now)
+    # The server is told, and everything of the session is closed before the next one begins.
+    assert len(server.packets) == 1
+    assert not rig.system.transports[0].open and not rig.system.devices[0].open
+    assert not rig.system.plans
+    rig.run(100)
+    assert rig.tunnel.state == UP and rig.tunnel.attempts == 2
+    assert [kind for kind, _ in rig.events] == [TUNNEL_UP, TUNNEL_DOWN, TUNNEL_UP]
+    rig.manager.stop(rig.system.now)
+    assert rig.system.settled()
+
+
+def test_a_restart_with_the_next_remote():
+    rig = Rig(("hub", "other"), {"hub": [_ADDRESS], "other": [_ADDRESS]}).run(100)
+    rig.tunnel.restart("silence", rig.system.now, True, True)
+    rig.run(100)
+    assert rig.tunnel.state == UP and rig.system.asked == ["hub", "other"]
+
+
+def test_a_restart_of_the_engine():
+    for address, ms in ((_ADDRESS, 100), (_SILENT, 100)):
+        rig = Rig(names={"hub": [address]}).run(ms)
+        rig.tunnel.restart_engine("nothing else has helped", rig.system.now)
+        assert not rig.system.transports[0].open and rig.system.transports[-1].open
+        rig.system.names["hub"] = [_ADDRESS]
+        rig.manager.stop(rig.system.now)
+        assert rig.system.settled()
+
+
+def test_a_session_moves_to_a_fresh_socket():
+    rig = Rig().run(100)
+    old = rig.system.transports[0]
+    server = rig.system.server
+    assert rig.tunnel.rebind(rig.system.now)
+    fresh = rig.system.transports[1]
+    rig.system.server = server  # it goes on: a client floats to another port
+    assert not old.open and fresh.open
+    assert old not in rig.system.poller.callbacks and fresh in rig.system.poller.callbacks
+    # Both directions go by the fresh one, in the same session.
+    device = rig.system.devices[0]
+    device.waiting.append(b"E up")
+    fresh.waiting.append(server.seal(b"E down"))
+    rig.run(10)
+    assert device.written == [b"E down"]
+    rig.system.poller.callbacks[device](True, False)
+    assert server.packets == [b"E up"]
+    assert rig.tunnel.state == UP and rig.tunnel.attempts == 1 and len(rig.events) == 1
+    rig.manager.stop(rig.system.now)
+    assert rig.system.settled()
+
+
+def test_a_session_that_cannot_float_stays_where_it_is():
+    # Without a peer-id the server tells clients by their addresses alone.
+    for push, refused in ((PUSH.replace(b",peer-id 5", b""), False), (PUSH, True)):
+        rig = Rig(push=(push,)).run(100)
+        rig.system.refused = refused
+        assert not rig.tunnel.rebind(rig.system.now)
+        assert len(rig.system.transports) == 1 and rig.system.transports[0].open
+        assert rig.tunnel.state == UP
+        assert bool(rig.logged("rebind")) == refused
+
+
+def _asked(rig, index=0, address=_ADDRESS):
+    """Asks the engine beside its session; [(answer, when)] of the next 10 s."""
+    tunnel = rig.manager.tunnels[0]
+    answers = []
+    tunnel._answered = lambda answer, now: answers.append((answer, now))
+    server = rig.system.server
+    assert tunnel.engine.check(index, address, rig.system.now)
+    if not rig.system.refused:
+        # One question at a time.
+        assert not tunnel.engine.check(index, address, rig.system.now)
+    for _ in range(100):
+        for transport in rig.system.transports[1:]:
+            if transport.open and transport.waiting:
+                rig.system.poller.callbacks[transport](True, False)
+        rig.manager.handle_timer(rig.system.now)
+        if answers:
+            break
+        rig.system.now += 100
+    rig.system.server = server
+    return answers
+
+
+def test_a_server_is_asked_beside_the_session():
+    for address, refused, expected in (
+        (_ADDRESS, False, True), (_SILENT, False, False), (_ADDRESS, True, False),
+    ):  # fmt: skip
+        rig = Rig().run(100)
+        rig.system.refused = refused
+        began = rig.system.now
+        ((answer, when),) = _asked(rig, address=address)
+        assert answer == expected
+        assert when - began <= (5000 if address == _SILENT else 100)
+        # The session has not noticed.
+        assert rig.tunnel.state == UP and rig.system.transports[0].open
+        assert not any(transport.open for transport in rig.system.transports[1:])
+        rig.manager.stop(rig.system.now)
+        assert rig.system.settled()
+
+
+def test_a_question_ends_with_the_engine():
+    rig = Rig().run(100)
+    assert rig.manager.tunnels[0].engine.check(0, _SILENT, rig.system.now)
+    rig.manager.stop(rig.system.now)
+    assert rig.system.settled() and rig.tunnel.next_timer() is None

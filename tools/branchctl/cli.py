@@ -11,6 +11,7 @@ from branchctl import (
     renew,
     revoke,
     rotate,
+    status,
 )
 from branchctl.problems import EXIT_CODES
 
@@ -38,3 +39,4 @@ app.command(name="revoke")(revoke.command)
 app.add_typer(rotate.app, name="rotate")
 app.command(name="inventory")(inventory.command)
 app.add_typer(policy_command.app, name="policy")
+app.command(name="status")(status.command)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The host's Python tools in .venv/, as pyproject.toml lists them, and branchctl, which runs from
-# its sources: python.sh plan|install.
+# The host's Python tools in .venv/, as pyproject.toml lists them, and branchctl: python.sh
+# plan|install. The one module of theirs that the firmware carries goes to .toolchain/lib/.
 
 . tools/setup/common.sh
 
@@ -9,7 +9,7 @@ key=$(key_of pyproject.toml tools/setup/python.sh)
 
 case $1 in
 plan)
-    has_key "$STAMP" "$key" || echo "with pip, in .venv/: branchctl and the 'dev' packages of pyproject.toml"
+    has_key "$STAMP" "$key" || echo "with pip, in .venv/: the 'dev' packages of pyproject.toml, and branchctl"
     ;;
 install)
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
@@ -21,6 +21,8 @@ install)
     attempt .venv/bin/python -m pip install --quiet 'pip>=25.1' >&2 &&
         attempt .venv/bin/python -m pip install --quiet --group dev --editable . >&2 ||
         die "pip failed; its message is above"
+    mkdir -p .toolchain/lib
+    cp "$(.venv/bin/python -c 'import microdot.microdot as m; print(m.__file__)')" .toolchain/lib/
     echo "$key" >"$STAMP"
     ;;
 esac

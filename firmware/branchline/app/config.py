@@ -17,12 +17,11 @@ from branchline.app.json_object import (
 from branchline.app.json_text import JsonError, parse_json
 from branchline.app.settings import Config, Lan, Tunnel
 from branchline.wire.errors import ConfigError
-from branchline.wire.ip import parse_address
+from branchline.wire.ip import masked, parse_address
 
 _MAX_FILE = const(65536)
 _MAX_TUNNELS = const(64)
 _MAX_ITEMS = const(64)
-_LATER = "this version does not support it yet"
 
 
 def load_config(read_file):
@@ -54,11 +53,10 @@ def _config(top):
     config = Config()
     config.name = top.word("name")
     config.state = None if top.is_null("state") else top.text("state", config.state, 255)
-    if top.has("api"):
-        fail("api", _LATER, "remove it")
     if top.has("address"):
         config.address = parsed(parse_address, top.text("address"), "address")
     config.lans = [_lan(JsonObject(value, at)) for at, value in top.items("lans", _MAX_ITEMS)]
+    _check_overlaps(config.lans)
     config.tunnels = _tunnels(top.items("tunnels", _MAX_TUNNELS, REQUIRED))
     if top.has("routing"):
         # Apart, since only those who route need it in a small heap.
@@ -69,6 +67,10 @@ def _config(top):
         from branchline.app.watchdog_config import read_watchdog
 
         config.watchdog = read_watchdog(top.member("watchdog"))
+    if top.has("api"):
+        from branchline.app.api_config import read_api
+
+        config.api = read_api(top.member("api"))
     if top.has("log"):
         log = top.member("log")
         log.allow("level")
@@ -81,6 +83,17 @@ def _lan(item):
     interface = item.word("interface", longest=MAX_DEVICE)
     network, plen = prefix(item.text("prefix"), item.at("prefix"))
     return Lan(interface, network, plen, item.flag("babel", False))
+
+
+def _check_overlaps(lans):
+    """Two LANs with common addresses: packets for these would go to one of them at random."""
+    for i, lan in enumerate(lans):
+        for j, other in enumerate(lans[:i]):
+            plen = min(lan.plen, other.plen)
+            same = len(lan.prefix) == len(other.prefix)
+            if same and masked(lan.prefix, plen) == masked(other.prefix, plen):
+                where = "lans[%d].prefix" % i
+                fail(where, "overlaps lans[%d].prefix" % j, "each LAN needs addresses of its own")
 
 
 def _tunnels(items):

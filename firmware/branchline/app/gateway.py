@@ -5,93 +5,29 @@ import gc
 from micropython import const
 
 from branchline import BUILD_TIME, __version__
-from branchline.crypto.aead import Providers
-from branchline.hal.linux import mbedtls
+from branchline.app.loop import Loop
 from branchline.hal.linux.signals import NAMES, Signals
 from branchline.hal.linux.sysctl import forwarding_enabled
-from branchline.openvpn.session import Environment
 from branchline.tunnel.manager import Manager
-from branchline.tunnel.native import NativeEngine
 from branchline.tunnel.tunnel import TUNNEL_UP
-from branchline.wire.errors import ConfigError
-from branchline.wire.overlay import Overlay
-from branchline.wire.ticks import earliest, ticks_diff
-
-try:
-    from branchline.hal.tls_micropython import TlsContext
-except ImportError:
-    from branchline.hal.tls_cpython import TlsContext
-
 
 _PAUSE_MS = const(2000)
-
-
-def _gnutls():
-    from branchline.hal.linux.gnutls import Gnutls
-
-    return Gnutls()
-
-
-def _libcrypto():
-    from branchline.hal.linux.libcrypto import Libcrypto
-
-    return Libcrypto()
-
-
-def _pure():
-    from branchline.crypto.pure import Pure
-
-    return Pure()
-
-
-# Best first, as measured: one call of libgnutls does what takes libcrypto five. Each is loaded
-# only when those before it lack something.
-PROVIDERS = (("gnutls", _gnutls), ("libcrypto", _libcrypto), ("pure", _pure))
-
-
-def _hostname(certificate):
-    with Overlay():
-        from branchline.crypto.x509 import hostname
-
-        return hostname(certificate)
+# How long stock processes may take to leave; then they are killed.
+_SETTLE_MS = const(3000)
 
 
 class Gateway:
-    """config: app.config's; profiles: tunnel name -> Profile; system: app.system.System; log:
-    app.log.Log; records: app.records.Records or None; safe: whether this is a safe start; status:
-    makes a StatusFile of status(), or None; crypto: the names of the only providers to use, or
-    None; portable_tls: verify servers as a build does that offers no access to its mbedtls.
+    """engines: of tunnel.engine, one for each of the tunnels of config (app.settings.Config);
+    system: app.system.System; log: app.log.Log; records: app.records.Records or None; safe:
+    whether this is a safe start; status: makes a StatusFile of status(), or None."""
 
-    Raises ConfigError for what a profile asks of TLS that this build does not have.
-    """
-
-    def __init__(
-        self,
-        config,
-        profiles,
-        system,
-        log,
-        records=None,
-        safe=False,
-        status=None,
-        crypto=None,
-        portable_tls=False,
-    ):
+    def __init__(self, engines, config, system, log, records=None, safe=False, status=None):
         self._log = log
         self._config = config
         self._system = system
         self._records = records
         self._safe = safe
         self._began = system.ticks_ms()
-        provider = Providers(
-            [make for name, make in PROVIDERS if crypto is None or name in crypto],
-            lambda level, text: log(level, "gateway", "crypto", text),
-        )
-        native = None if portable_tls else mbedtls.load()
-        engines = [
-            self._engine(tunnel, profiles[tunnel.name], provider, native, rank)
-            for rank, tunnel in enumerate(config.tunnels)
-        ]
         self._manager = Manager(engines, self._system, self._tunnel_changed, self._works)
         self._routing = None
         if config.routing:
@@ -112,38 +48,23 @@ class Gateway:
             from branchline.app.safe_mode import SafeMode
 
             self._parts.append(SafeMode(self._leave_safe_mode, system.ticks()))
+        self._loop = Loop(self._system.poller, self._system.ticks, self._parts, self._is_over)
+        self._api = None
+        if config.api:
+            from branchline.app.api_door import Door
+
+            self._api = Door(self._system, config.api, self.status, self._restart_tunnel)
 
     def _leave_safe_mode(self):
         self._note("gateway", "safe-mode", "it has lasted: a full start is tried again")
         self._stopping = self._again = True
 
-    def _engine(self, tunnel, profile, provider, native, rank):
-        system = self._system
-        try:
-            tls = TlsContext(profile, _hostname, native)
-        except ConfigError as error:
-            where = profile.name + ": " + error.where
-            raise ConfigError(where, error.reason, error.hint) from None
-        # TLS has its own copies.
-        profile.ca = profile.cert = profile.key = profile.extra_certs = None
-
-        def check(certificate):
-            with Overlay():
-                from branchline.openvpn.verify import check_peer
-
-                check_peer(profile, certificate, system.unix_time(), BUILD_TIME)
-
-        env = Environment(tls, provider, system.random, check)
-        return NativeEngine(tunnel.name, profile, env, system, tunnel.device, rank)
-
     def run(self):
         """Runs until SIGHUP, SIGINT or SIGTERM, or until no tunnel will be tried again.
 
         Returns True in the first case, None when a safe start has lasted and is to be followed by
-        a full one. Everything is taken away in any case. Raises OSError where another gateway
-        runs.
+        a full one. Everything is taken away in any case.
         """
-        claim = self._system.claim()
         self._warn()
         signals = Signals()
         self._system.poller.register(signals, lambda readable, writable: self._signal(signals))
@@ -156,20 +77,24 @@ class Gateway:
             self._start_machine()
             if self._routing:
                 self._routing.start(ticks())
-            self._loop()
+            if self._api:
+                self._api.open(self._loop)
+            self._run_loop()
         finally:
             try:
+                if self._api:
+                    self._api.close()
                 if self._routing:
                     self._routing.stop(ticks())
             finally:
                 manager.stop(ticks())
+                self._system.settle(_SETTLE_MS)
                 if self._supervision:
                     self._supervision.close()
                 if self._machine:
                     self._machine.stop(ticks())
                 self._system.poller.unregister(signals)
                 signals.close()
-                claim.close()
         return None if self._again else self._stopping
 
     def _sweep(self):
@@ -187,6 +112,7 @@ class Gateway:
         self._machine = Machine(
             self._config.watchdog,
             system,
+            self._manager,
             self._records,
             self._note,
             self._server_addresses,
@@ -202,11 +128,16 @@ class Gateway:
             parts.append(("routing", self._routing.next_timer))
         return parts
 
-    def _loop(self):
+    def _is_over(self):
+        return self._stopping or self._manager.finished()
+
+    def _run_loop(self):
         """Runs until there is a reason to end; a full heap is none."""
-        while not self._stopping and not self._manager.finished():
+        while not self._is_over():
             try:
-                self._turn()
+                self._loop.run()
+                if self._api:
+                    self._api.serve()
             except MemoryError:
                 self._restart()
 
@@ -220,19 +151,12 @@ class Gateway:
         self._system.poller.wait(_PAUSE_MS)
         self._manager.start(self._system.ticks())
 
-    def _turn(self):
-        """Waits, moves packets, and looks at the timers when one is due or may have moved."""
-        ticks = self._system.ticks
-        wait = self._system.poller.wait
-        moved = True
-        due = None
-        while not self._stopping and not self._manager.finished():
-            now = ticks()
-            if moved or (due is not None and ticks_diff(now, due) >= 0):
-                for part in self._parts:
-                    part.handle_timer(now)
-                due = earliest(*[part.next_timer() for part in self._parts])
-            moved = wait(None if due is None else max(0, ticks_diff(due, now)))
+    def _restart_tunnel(self, name):
+        """Starts a tunnel's session anew; whether there is a tunnel of that name."""
+        tunnel = self._manager.find(name)
+        if tunnel:
+            tunnel.restart("asked for by the API", self._system.ticks())
+        return tunnel is not None
 
     def _server_addresses(self):
         known = [tunnel.server_address for tunnel in self._manager.tunnels]

@@ -15,14 +15,15 @@ _BOUNCE = "bounce"
 
 
 class Machine:
-    """settings: app.settings.Watchdog; records: app.records.Records or None; note(subject, event,
-    reason, level). `supervision` is set before start(); parts(): (name, next_timer) of what must
-    not fall behind."""
+    """settings: app.settings.Watchdog; manager: tunnel.manager.Manager; records:
+    app.records.Records or None; note(subject, event, reason, level). `supervision` is set once
+    there is one; parts(): (name, next_timer) of what must not fall behind."""
 
-    def __init__(self, settings, system, records, note, servers, parts):
+    def __init__(self, settings, system, manager, records, note, servers, parts):
         self.supervision = None
         self._settings = settings
         self._system = system
+        self._manager = manager
         self._records = records
         self._note = note
         self._servers = servers
@@ -64,6 +65,7 @@ class Machine:
             return
         self._progress = Progress(now)
         self._progress.watch_work("loop", lambda: True, lambda: self._turns)
+        self._progress.watch_work("packets", self._manager.has_work, self._manager.sent)
         for name, next_timer in self._parts():
             self._progress.watch_timers(name, next_timer)
         text = self._hardware.note or "armed, %s s" % self._hardware.timeout_s

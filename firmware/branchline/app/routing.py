@@ -20,6 +20,7 @@ _BATCH = const(16)
 _TURN = const(2)
 _BUFFER = const(1500)
 _CHECK_MS = const(1000)
+_RETRY_MS = const(100)
 _LINK_LOCAL = b"\xfe\x80\0\0\0\0\0\0"
 
 
@@ -34,6 +35,9 @@ class Routing:
         self._servers = servers
         self._kernel = system.kernel_routes
         self._sockets = {}
+        self._waiting = {}  # device -> what _open is given, of tunnels whose address is not usable
+        self._penalties = {}  # by device
+        self._retry_due = None
         self._watch = None
         self._were_down = set()
         self._lans = [lan for lan in config.lans if lan.babel]
@@ -89,21 +93,38 @@ class Routing:
         ipv4 = [octets for octets, _, _ in addresses if len(octets) == 4]
         if not local:
             local = [_LINK_LOCAL + self._router_id]
-            self._kernel.add_address(device, local[0], 64)
+            try:
+                self._kernel.add_address(device, local[0], 64)
+            except OSError as error:
+                # The device may be gone again: a stock process has made it.
+                self._log("warning", "link", device + ": " + str(error.args[-1]))
+                return
             self._log(
                 "warning",
                 "link",
                 device + ": the hub pushes no ifconfig-ipv6 fe80::.../64, so it may drop what"
                 " Babel sends from " + format_address(local[0]),
             )
-        self._open(device, local[0], ipv4[0] if ipv4 else None, mtu, False, now)
+        link = (device, local[0], ipv4[0] if ipv4 else None, mtu, False)
+        if not self._open(*link, now):
+            self._waiting[device] = link
+            self._retry_due = ticks_add(now, _RETRY_MS)
+
+    def _retry(self, now):
+        """An address that the kernel has yet to check cannot be used at once."""
+        for device, link in list(self._waiting.items()):
+            if self._open(*link, now):
+                del self._waiting[device]
+        self._retry_due = ticks_add(now, _RETRY_MS) if self._waiting else None
 
     def _open(self, device, link_local, ipv4, mtu, split_horizon, now):
         routing = self._config.routing
         try:
             socket = self._system.open_babel(device, link_local)
         except OSError as error:
-            self._log("warning", "link", device + ": " + str(error.args[-1]))
+            if device not in self._waiting:
+                text = "%s: %s (it is tried again)" % (device, error.args[-1])
+                self._log("warning", "link", text)
             return False
         self._sockets[device] = socket
         for half in socket.halves:
@@ -122,11 +143,15 @@ class Routing:
             )
         )
         self.agent.interface_up(device, now)
+        if self._penalties.get(device):
+            self.agent.set_penalty(device, self._penalties[device], now)
         self._drain()
         return True
 
     def tunnel_down(self, device, now):
         """A tunnel's device goes away; the network hears of us by the others at once."""
+        self._waiting.pop(device, None)
+        self._penalties.pop(device, None)
         if device in self._sockets:
             self._close(device)
             self.agent.remove_interface(device, now)
@@ -134,8 +159,8 @@ class Routing:
             self._drain()
 
     def set_penalty(self, device, penalty, now):
-        """How much worse than it looks the link by a device is (Agent.set_penalty); nothing
-        happens where Babel does not run."""
+        """How much worse than it looks the link by a device is (Agent.set_penalty)."""
+        self._penalties[device] = penalty
         if device in self._sockets:
             self.agent.set_penalty(device, penalty, now)
             self._drain()
@@ -200,13 +225,15 @@ class Routing:
         """The tick of the earliest deadline, or None."""
         if self._more:
             return self._system.ticks()
-        return earliest(self._check_due, self.agent.next_timer())
+        return earliest(self._check_due, self._retry_due, self.agent.next_timer())
 
     def handle_timer(self, now):
         """Time has passed."""
         if self._check_due is not None and ticks_diff(now, self._check_due) >= 0:
             self._check_due = ticks_add(now, _CHECK_MS)
             self._check(now)
+        if self._retry_due is not None and ticks_diff(now, self._retry_due) >= 0:
+            self._retry(now)
         self.agent.handle_timer(now)
         self._drain()
 

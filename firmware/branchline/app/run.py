@@ -34,6 +34,9 @@ def main(arguments):
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
     _spare_heap()
     folder = arguments[0].rstrip("/") or "/"
+    if folder[0] != "/":
+        # A stock process that is started works in the profile's own folder.
+        folder = os.getcwd().rstrip("/") + "/" + folder
     while True:
         try:
             config, profiles = _load(folder)
@@ -85,6 +88,10 @@ def _profiles(config, parse_profile, read_file):
                 "cannot read " + tunnel.profile + ": " + str(error),
                 "paths are relative to the folder of gateway.json",
             ) from None
+        if tunnel.engine == "openvpn":
+            # The stock client is the judge of its own profiles.
+            profiles[tunnel.name] = (tunnel.profile, data)
+            continue
         read_beside = _beside(tunnel.profile, read_file)
         profiles[tunnel.name] = parse_profile(tunnel.profile, data, read_beside)
     return profiles
@@ -121,42 +128,57 @@ def _run(folder, config, profiles):
     if config.routing and config.routing.keys and os.stat(folder + "/gateway.json")[0] & _OTHERS:
         text = "others may read gateway.json, which holds keys: chmod 600 gateway.json"
         log("warning", "gateway", "secrets", text)
-    for tunnel in config.tunnels:
+    for tunnel in [tunnel for tunnel in config.tunnels if tunnel.engine == "native"]:
         for directive, line, reason in profiles[tunnel.name].ignored:
             log("info", tunnel.name, "ignored", "line %d: %s: %s" % (line, directive, reason))
     system = System(log)
-    records, safe = _records(folder, config, system, log)
-    status_path = os.getenv("BRANCHLINE_STATUS")
-    names = os.getenv("BRANCHLINE_CRYPTO")
     try:
-        from branchline.app.gateway import Gateway
-
-        gateway = Gateway(
-            config,
-            profiles,
-            system,
-            log,
-            records,
-            safe,
-            (lambda status: StatusFile(status_path, status, log))
-            if status_path
-            else None,
-            names and names.split(","),
-            os.getenv("BRANCHLINE_TLS") == "portable",
-        )
-        ended = gateway.run()
-        if records:
-            records.stop()
-        return None if ended is None else 0 if ended else 1
-    except ConfigError as error:
-        sys.stderr.write("error: " + str(error) + "\n")
-        return 2
+        # Before anything is written: a second gateway must not touch the first one's records.
+        claim = system.claim()
+    except OSError as error:
+        log("error", "gateway", "failed", _reason(error))
+        return 1
+    try:
+        return _run_claimed(folder, config, profiles, system, log)
     except MemoryError:
         gc.collect()
         log("error", "gateway", "failed", "the heap is too small: start with a larger -X heapsize")
         return 1
+    finally:
+        claim.close()
+
+
+def _run_claimed(folder, config, profiles, system, log):
+    """As _run. What raises anything else is a crash, and counts as one."""
+    records, safe = _records(folder, config, system, log)
+    try:
+        ended = _gateway(folder, config, profiles, system, log, records, safe).run()
+        code = None if ended is None else 0 if ended else 1
+    except ConfigError as error:
+        sys.stderr.write("error: " + str(error) + "\n")
+        code = 2
     except (BranchlineError, OSError) as error:
-        # The last argument says more than the error number before it.
-        reason = error.args[-1] if len(error.args) > 1 else error
-        log("error", "gateway", "failed", str(reason))
-        return 1
+        log("error", "gateway", "failed", _reason(error))
+        code = 1
+    if records:
+        records.stop()
+    return code
+
+
+def _reason(error):
+    # The last argument says more than the error number before it.
+    return str(error.args[-1] if len(error.args) > 1 else error)
+
+
+def _gateway(folder, config, profiles, system, log, records, safe):
+    """The Gateway, made as the environment wants it."""
+    from branchline.app.engines import make_engines
+    from branchline.app.gateway import Gateway
+
+    names = os.getenv("BRANCHLINE_CRYPTO")
+    crypto = names and names.split(",")
+    portable_tls = os.getenv("BRANCHLINE_TLS") == "portable"
+    engines = make_engines(folder, config, profiles, system, crypto, portable_tls)
+    path = os.getenv("BRANCHLINE_STATUS")
+    status = (lambda status: StatusFile(path, status, log)) if path else None
+    return Gateway(engines, config, system, log, records, safe, status)

@@ -15,6 +15,8 @@ class Config:
         self.routing = None  # Routing
         self.watchdog = Watchdog()
         self.state = "state"  # the folder of what is kept over a restart, or None: nothing is
+        # Where the API listens: (4 or 16 octets, port), or None.
+        self.api = (b"\x7f\x00\x00\x01", 8086)
         self.log_level = "info"  # debug info warning error
 
     def simplify(self):
@@ -68,7 +70,7 @@ class Watchdog:
     def __init__(self):
         self.probe_ms = 250  # 0: no probes
         self.idle_probe_ms = 250
-        self.half_life_s = 60
+        self.half_life_s = 30
         self.suppress = 3000
         self.reuse = 1000
         self.max_suppress_s = 300

@@ -24,6 +24,7 @@ class _Watched:
         self.guard = guard
         self.target = target  # configured, or None: the hub's address in the tunnel
         self.probe = None
+        self.probed = None  # the address that is probed
         self.device = None
         self.penalty = None  # what routing was told last
         self.hurry_until = None  # the WAN has changed: no patience with a dead session
@@ -85,6 +86,7 @@ class Supervision:
         except OSError as error:
             self._note(watched.tunnel.name, "unprobed", str(error.args[-1]), "warning")
             return
+        watched.probed = target
         system = self._system
 
         def read(readable, writable):
@@ -103,7 +105,7 @@ class Supervision:
         if watched.probe:
             self._system.poller.unregister(watched.probe)
             watched.probe.close()
-        watched.probe = watched.device = watched.penalty = None
+        watched.probe = watched.probed = watched.device = watched.penalty = None
 
     def works(self, tunnel):
         """Whether packets get through a tunnel that is up."""
@@ -123,6 +125,10 @@ class Supervision:
         changed = False
         for watched in self._watched:
             guard = watched.guard
+            if guard.health.suspects:
+                traffic = watched.tunnel.engine.traffic()
+                if traffic:
+                    guard.health.listen(traffic[1])
             guard.handle_timer(now)
             sequence = guard.health.next_probe()
             if sequence >= 0:
@@ -137,6 +143,9 @@ class Supervision:
 
     def _count(self, now):
         for watched in self._watched:
+            hurry = watched.hurry_until
+            if hurry is not None and ticks_diff(now, hurry) >= 0:
+                watched.hurry_until = None
             traffic = watched.tunnel.engine.traffic() if watched.guard.is_up else None
             if traffic:
                 watched.guard.health.traffic(traffic[0], traffic[1], now)
@@ -186,11 +195,10 @@ class Supervision:
             watched.penalty = penalty
             if self._routing:
                 self._routing.set_penalty(watched.device, penalty, now)
-            hurry = watched.hurry_until
             if guard.is_usable() or watched.tunnel.state != UP:
                 continue
             # Without routing only the end of its device moves the traffic.
-            if (others and not self._routing) or (hurry and ticks_diff(hurry, now) > 0):
+            if (others and not self._routing) or watched.hurry_until is not None:
                 self._restart(watched.tunnel, guard.health.reason, now)
 
     # ---- for others ----
@@ -232,8 +240,7 @@ class Supervision:
         watched = self._find(name)
         status = watched.guard.status(now)
         status["penalty"] = watched.penalty
-        target = watched.target or (watched.tunnel.link and watched.tunnel.link.gateway)
-        status["probes"] = format_address(target) if target and watched.probe else None
+        status["probes"] = watched.probed and format_address(watched.probed)
         return status
 
     def close(self):

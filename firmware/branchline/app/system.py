@@ -13,6 +13,7 @@ from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
 from branchline.wire.ip import parse_address
 from branchline.wire.overlay import Overlay
+from branchline.wire.ticks import earliest
 
 # The resolver's families.
 _FAMILIES = {0: 0, 4: 2, 6: 10}
@@ -43,6 +44,7 @@ class System:
         self.ticks_us = ticks_us
         self._resolver = None
         self._kernel = None
+        self._children = None
 
     @property
     def _netlink(self):
@@ -173,14 +175,53 @@ class System:
 
         return open_tcp(address, port, *_socket_options(profile))
 
+    def loosen_rp_filter(self, device):
+        """Lets packets come in by a device whose way back is another."""
+        from branchline.hal.linux.sysctl import loosen_rp_filter
+
+        loosen_rp_filter(device)
+
+    def spawn(self, argv, standard_input, on_end):
+        """Starts a program; see hal.linux.child.Children.spawn."""
+        if self._children is None:
+            from branchline.hal.linux.child import Children
+
+            self._children = Children(self.poller, ticks)
+        return self._children.spawn(argv, standard_input, on_end)
+
+    def settle(self, timeout_ms):
+        """Waits until all programs that were started have ended."""
+        if self._children:
+            self._children.settle(timeout_ms)
+
+    def find_strays(self, option, value):
+        """The ids of processes that have `option value` among their arguments."""
+        from branchline.hal.linux.strays import find_strays
+
+        return find_strays(option, value)
+
+    def end_stray(self, pid, force):
+        """Ends a process that is no child: politely, or (force) at once."""
+        from branchline.hal.linux.strays import end_stray
+
+        end_stray(pid, force)
+
+    def listen_unix(self, path):
+        """A UnixListener."""
+        from branchline.hal.linux.unix_stream import UnixListener
+
+        return UnixListener(path)
+
     def next_timer(self):
-        """The tick of the resolver's earliest deadline, or None."""
-        return self._resolver.next_timer() if self._resolver else None
+        """The tick of the earliest deadline of names and children, or None."""
+        parts = [part for part in (self._resolver, self._children) if part]
+        return earliest(*[part.next_timer() for part in parts])
 
     def handle_timer(self, now):
         """Time has passed."""
-        if self._resolver:
-            self._resolver.handle_timer(now)
+        for part in (self._resolver, self._children):
+            if part:
+                part.handle_timer(now)
 
 
 def _socket_options(profile):

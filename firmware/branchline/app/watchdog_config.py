@@ -4,6 +4,7 @@ from micropython import const
 
 from branchline.app.json_object import MAX_DEVICE, fail
 from branchline.app.settings import Watchdog
+from branchline.watchdog.damping import Damping
 
 _MAX_PATH = const(64)
 # Faster probes than this would be noticed on a slow uplink.
@@ -49,6 +50,9 @@ def _read_damping(item, watchdog):
     watchdog.max_suppress_s = item.number("max_s", watchdog.max_suppress_s, 1, 86_400)
     if watchdog.suppress and watchdog.suppress <= watchdog.reuse:
         fail(item.at("suppress"), "must be more than reuse", "or 0: no damping")
+    if watchdog.suppress and watchdog.suppress >= Damping(watchdog).ceiling:
+        hint = "raise max_s, or lower half_life_s"
+        fail(item.at("suppress"), "is more than a penalty can be", hint)
 
 
 def _read_limits(item, watchdog):

@@ -33,7 +33,9 @@ class Contention:
     def ended(self, silent, now):
         """The session is over; silent: it fell silent or its stream broke, without a word of the
         server's. Returns how long to stay away in ms, 0 where nothing is suspected."""
-        if self._up_since is None or not silent or ticks_diff(now, self._up_since) >= _SHORT_MS:
+        short = self._is_short(now)
+        self._up_since = None
+        if not silent or not short:
             self.rounds = 0
             return 0
         self.rounds += 1
@@ -41,6 +43,10 @@ class Contention:
             return 0
         return min(_FIRST_WAIT_MS << min(self.rounds - _ROUNDS, 8), _MAX_WAIT_MS)
 
-    def is_suspected(self):
-        """Whether the last sessions looked taken over."""
-        return self.rounds >= _ROUNDS
+    def _is_short(self, now):
+        """Whether the session is younger than one that was not taken over."""
+        return self._up_since is not None and 0 <= ticks_diff(now, self._up_since) < _SHORT_MS
+
+    def is_suspected(self, now):
+        """Whether the last sessions looked taken over, and the present one may end so, too."""
+        return self.rounds >= _ROUNDS and (self._up_since is None or self._is_short(now))

@@ -1,6 +1,7 @@
 """What an engine is: it carries out attempts; tunnel.tunnel decides which and when.
 
-An engine has `name`, `retry` (a Retry), and
+An engine has `name`, `kind` ("native", "openvpn"), `retry` (a Retry), `random_host` (whether the
+names of servers get a random label), and
 
     open(now)                       gets ready; READY or FATAL follows as an event
     connect(index, address, now)    one attempt to the remote of that index at that address
@@ -12,6 +13,7 @@ An engine has `name`, `retry` (a Retry), and
     check(index, address, now) -> bool   asks beside the session whether that remote answers, and
                                     tells by ANSWER; False: it cannot
     close(now)                      takes everything away at once; open() may follow
+    has_work()                      whether packets wait that it ought to send
     traffic()                       (octets sent, octets received) of the session, or None
     handle_timer(now), next_timer(), next_event()
     status()                        a dict of JSON values
@@ -41,7 +43,8 @@ class Link:
 
     addresses: (octets, prefix length, peer or None); gateway, gateway_ipv6: the hub's addresses in
     the tunnel, None where it has none; server: the address outside of it. All in octets.
-    ends_idle: the profile or the server wants the tunnel to end when it is idle.
+    ends_idle: the profile or the server wants the tunnel to end when it is idle. text: for the
+    log.
     """
 
     def __init__(self, device, addresses, mtu, gateway, gateway_ipv6, server, ends_idle=False):
@@ -52,6 +55,7 @@ class Link:
         self.gateway_ipv6 = gateway_ipv6
         self.server = server
         self.ends_idle = ends_idle
+        self.text = ""
 
 
 class Retry:

@@ -53,6 +53,15 @@ class Manager:
                 return tunnel
         return None
 
+    def has_work(self):
+        """Whether packets wait in some tunnel's device that ought to be sent."""
+        return any(tunnel.engine.has_work() for tunnel in self.tunnels)
+
+    def sent(self):
+        """The octets that the present sessions have sent."""
+        counts = [tunnel.engine.traffic() for tunnel in self.tunnels]
+        return sum([count[0] for count in counts if count])
+
     def others_work(self, name):
         """Whether a tunnel other than that one is up and of use."""
         works = self._works

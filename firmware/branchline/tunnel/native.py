@@ -130,6 +130,10 @@ class NativeEngine:
         totals = self._session.ring.totals()
         return totals[2], totals[3]
 
+    def has_work(self):
+        """Whether packets wait in the device that could be sent."""
+        return bool(self._up and self._pump.has_work())
+
     def handle_timer(self, now):
         """Time has passed."""
         if self._due is not None and ticks_diff(now, self._due) >= 0:
@@ -301,7 +305,8 @@ class NativeEngine:
             self._address,
             options.inactive[0] > 0,
         )
-        self._events.append((engine.UP, (link, text)))
+        link.text = text
+        self._events.append((engine.UP, link))
 
     def _clamp(self, profile):
         """The MssClamp that `mssfix` asks for, or None."""

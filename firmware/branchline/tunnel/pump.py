@@ -64,6 +64,10 @@ class Pump:
         self._follow = getattr(transport, "follow", None)
         self._poller.register(transport, self._on_transport)
 
+    def has_work(self):
+        """Whether packets wait in the device that the transport would take."""
+        return self.device and not self._paused and self._poller.is_readable(self.device)
+
     def detach(self):
         """Stops moving packets; closes neither end."""
         self._poller.unregister(self.transport)

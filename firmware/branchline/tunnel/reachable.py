@@ -21,8 +21,9 @@ class Reachable:
         self.answer = None
         self._system = system
         self._slot = Slot(_BUFFER)
-        self._transport = system.open_udp(address, port, profile)
+        # Which may be refused, too: nothing is open then.
         self._session = Session(profile, env, False, len(address) == 16, system.unix_time())
+        self._transport = system.open_udp(address, port, profile)
         system.poller.register(self._transport, self._on_transport)
         self._until = ticks_add(now, _PATIENCE_MS)
         self._session.start(now)

@@ -34,6 +34,7 @@ _RESOLVE_MS = const(5000)
 _PATIENCE_MS = const(10_000)
 _ONLY_PATIENCE_MS = const(60_000)
 _TEARDOWN_MS = const(4000)
+_REOPEN_MS = const(5000)
 # Refused credentials are offered again so seldom that no account is locked.
 _SELDOM_S = const(300)
 # By TCP where UDP was blocked: when to see whether UDP works again.
@@ -126,6 +127,8 @@ class Tunnel:
             self._due = None
             if self.state == TEARDOWN:
                 self._restart_engine("it does not stop", now)
+            elif self._remotes is None:
+                self.start(now)
             elif self.state == DOWN:
                 self._set(SETUP, now)
                 self._attempt(now)
@@ -154,17 +157,14 @@ class Tunnel:
 
     def status(self):
         """A dict of JSON values."""
-        status = {
-            "name": self.name,
-            "state": STATE_NAMES[self.state],
-            "engine": self.engine.kind,
-            "remote": self._remote_text(),
-            "attempts": self.attempts,
-            "problem": "another client uses this certificate"
-            if self._contention.is_suspected()
-            else None,
-        }
-        status.update(self.engine.status())
+        status = self.engine.status()
+        suspected = self._contention.is_suspected(self._system.ticks())
+        status["name"] = self.name
+        status["state"] = STATE_NAMES[self.state]
+        status["engine"] = self.engine.kind
+        status["remote"] = self._remote_text()
+        status["attempts"] = self.attempts
+        status["problem"] = "another client uses this certificate" if suspected else None
         return status
 
     # ---- the engine's events ----
@@ -177,7 +177,9 @@ class Tunnel:
                     self._remotes = Remotes(detail, self.engine.retry, self._system.random)
                 self._attempt(now)
             elif kind == e.UP:
-                self._came_up(detail[0], detail[1], now)
+                # In TEARDOWN it comes too late: the engine has been told to end it.
+                if self.state == SETUP:
+                    self._came_up(detail, now)
             elif kind == e.DOWN:
                 self._went_down(detail[0], detail[1], now)
             elif kind == e.FATAL:
@@ -187,14 +189,14 @@ class Tunnel:
             else:
                 self._log(detail[0], detail[1], detail[2])
 
-    def _came_up(self, link, text, now):
+    def _came_up(self, link, now):
         self._due = None
         self._remotes.succeeded()
         self._contention.came_up(self._tried, ticks_diff(now, self._connecting_since), now)
         self._tried = 0
         self.link = link
         self._set(UP, now)
-        self._log("info", "up", text)
+        self._log("info", "up", link.text)
         self._events.append((TUNNEL_UP, link))
         self._return_due = None
         if self._remotes.better() is None:
@@ -208,6 +210,10 @@ class Tunnel:
             self._due = None
             self._set(SETUP, now)
             self._attempt(now)
+            return
+        if self._remotes is None:
+            # The engine did not even get ready.
+            self._wait(reason, text, _REOPEN_MS, now)
             return
         if reason == e.AUTH_FAILED:
             self._refused(text, now)

@@ -18,20 +18,21 @@ _MAX_GROWN = const(20)
 
 
 class Damping:
-    """settings: half_life_s, suppress (0: never), reuse, max_suppress_s."""
+    """settings: half_life_s, suppress (0: never), reuse, max_suppress_s. `ceiling`: the greatest
+    penalty there is."""
 
     def __init__(self, settings):
         self._half_life_ms = settings.half_life_s * 1000
         self._suppress = settings.suppress
         self._reuse = settings.reuse
-        self._ceiling = self._grown(settings.reuse, settings.max_suppress_s * 1000)
+        self.ceiling = self._grown(settings.reuse, settings.max_suppress_s * 1000)
         self._penalty = 0
         self._stamp = 0
         self._suppressed = False
 
     def penalise(self, now):
         """Counts a flap; whether the tunnel is suppressed."""
-        self._penalty = min(self._decay(now) + _FLAP, self._ceiling)
+        self._penalty = min(self._decay(now) + _FLAP, self.ceiling)
         self._stamp = now
         if self._suppress and self._penalty > self._suppress:
             self._suppressed = True

@@ -54,8 +54,8 @@ class Guard:
         self.is_up = True
         if probed:
             self.health.start(now)
-        if not (probed and self.health.ever_answered):
-            # This hub answers no probes: the session is all there is to know.
+        if not probed or not self.health.ever_answered:
+            # The session is all there is to know.
             self.ladder.end()
         self._events.append((CHANGED, None))
 
@@ -63,7 +63,7 @@ class Guard:
         """Its session ended; wanted: as it should, which is no flap."""
         was_usable = self.is_usable()
         self.is_up = False
-        self.health.stop()
+        self.health.stop(now)
         self.ladder.begin(now)
         if was_usable and not wanted:
             self._penalise(now)

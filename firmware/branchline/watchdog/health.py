@@ -72,7 +72,9 @@ class Health:
         self._var_us = 0
         self.ever_answered = False
         self._idle = False
-        self._sent = self._received = self._heard = 0
+        self._sent = self._received = 0
+        self._silent_since = None  # octets received when a suspicion began
+        self._listened = 0
         self._running = False
         self._since = self._began = 0
         self._events = []
@@ -106,21 +108,32 @@ class Health:
         self._began = now
         self._set(UNKNOWN, "", now)
 
-    def stop(self):
+    def stop(self, now):
         """The tunnel is down: nothing is to be probed."""
         self._running = False
         self._clear()
+        self._set(UNKNOWN, "", now)
 
     def traffic(self, sent, received, now):
         """The octets that the engine has counted so far; to be told about once a second."""
-        self._heard = received - self._received
-        moved = self._heard + sent - self._sent
+        moved = received - self._received + sent - self._sent
         self._sent = sent
         self._received = received
         idle = 0 <= moved < _IDLE_OCTETS
         if self._idle and not idle and self._running and self._due is not None:
             self._due = earliest(self._due, ticks_add(now, self._probe_ms))
         self._idle = idle
+
+    @property
+    def suspects(self):
+        """Whether a probe is missing and the verdict is not there yet."""
+        return self._suspect >= 0
+
+    def listen(self, received):
+        """The octets received so far, to be told while it suspects: do only ours get lost?"""
+        if self._silent_since is None:
+            self._silent_since = received
+        self._listened = received
 
     # ---- probes ----
 
@@ -177,6 +190,7 @@ class Health:
             if self._answered_since(back):
                 continue
             self._suspect = (self._sequence - back) & 0xFFFF
+            self._silent_since = None
             self._burst = back
             self._next_of_burst(now)
             return
@@ -279,9 +293,15 @@ class Health:
         self._burst_due = self._verdict_due = None
         self._row = 0
         self._forgive()
+        heard = self._silent_since is not None and self._listened > self._silent_since
+        if heard and self.state == UNKNOWN:
+            # The handshake has gone both ways just now: it filters probes.
+            self.ever_answered = False
+            self._set(UNKNOWN, "the hub is heard, but no longer answers probes", now, True)
+            return
         reason = "%d probes in a row without an answer" % self._burst
-        if self._heard > _IDLE_OCTETS:
-            reason += ", though the hub is heard"
+        if heard:
+            reason += ": only one way, for the hub is heard"
         self._set(DOWN, reason, now, True)
 
     def _judge(self, lost, now):

@@ -10,7 +10,14 @@ import sys
 
 
 class Overlay:
-    """Forgets, at its end, the modules that were imported within."""
+    """Forgets, at its end, the modules that were imported within.
+
+    Where other code runs meanwhile, which may import for good, `names` says which are meant: each
+    stands for a module and for all within it.
+    """
+
+    def __init__(self, names=None):
+        self._names = names
 
     def __enter__(self):
         self._before = set(sys.modules)
@@ -18,8 +25,13 @@ class Overlay:
 
     def __exit__(self, *error):
         for name in set(sys.modules) - self._before:
+            if self._names and not self._is_meant(name):
+                continue
             del sys.modules[name]
             # A package holds its modules too.
             package, _, module = name.rpartition(".")
             if package in sys.modules:
                 delattr(sys.modules[package], module)
+
+    def _is_meant(self, name):
+        return any(name == own or name.startswith(own + ".") for own in self._names)

@@ -30,13 +30,24 @@ class Poller:
 
     def want_write(self, obj, wanted):
         """Whether the handler of obj is also called when obj is writable."""
-        self._poll.modify(obj.fileno(), _IN | _OUT if wanted else _IN)
+        self.want(obj, True, wanted)
+
+    def want(self, obj, readable, writable):
+        """Which of the two the handler of obj is called for; for errors it always is."""
+        self._poll.modify(obj.fileno(), (_IN if readable else 0) | (_OUT if writable else 0))
 
     def unregister(self, obj):
         """Forgets obj, which must not have been closed yet; nothing happens if it is unknown."""
         fd = obj.fileno()
         if self._handlers.pop(fd, None) is not None:
             self._poll.unregister(fd)
+
+    @staticmethod
+    def is_readable(obj):
+        """Whether obj has something to read at this moment."""
+        poll = select.poll()
+        poll.register(obj.fileno(), _IN)
+        return bool(poll.poll(0))
 
     def wait(self, timeout_ms):
         """Calls the handlers of all that is ready; waits at most timeout_ms for the first (None:

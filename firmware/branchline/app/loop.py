@@ -1,0 +1,49 @@
+"""The loop that everything runs in: it waits, moves packets, and looks at the timers.
+
+It runs by itself, or in turns of bounded length for somebody else's loop (hal/asyncio_*.py):
+either way packets pass through nothing but the poller.
+"""
+
+from branchline.wire.ticks import earliest, ticks_add, ticks_diff
+
+
+class Loop:
+    """poller: hal's; ticks(): the present tick; parts: objects with `handle_timer(now)` and
+    `next_timer()`; is_over(): whether there is a reason to end, asked after each look at them."""
+
+    def __init__(self, poller, ticks, parts, is_over):
+        self.poller = poller
+        self.ticks = ticks
+        self.is_over = is_over
+        self._parts = parts
+        self._interrupted = False
+
+    def interrupt(self):
+        """Has `run` return after this turn. Only for a handler of the poller that tells it that
+        a deadline may have moved: after packets alone nobody looks."""
+        self._interrupted = True
+
+    def run(self, for_ms=None):
+        """Runs until it is over or interrupted, or for so many ms (0: one look at everything that
+        is ready). What a handler raises is passed on; `run` may then be called again."""
+        ticks = self.ticks
+        wait = self.poller.wait
+        parts = self._parts
+        end = None if for_ms is None else ticks_add(ticks(), for_ms)
+        moved = True
+        due = None
+        while True:
+            now = ticks()
+            # A turn that only moved packets has moved no deadline.
+            if moved or (due is not None and ticks_diff(now, due) >= 0):
+                for part in parts:
+                    part.handle_timer(now)
+                if self.is_over():
+                    return
+                due = earliest(end, *[part.next_timer() for part in parts])
+            moved = wait(None if due is None else max(0, ticks_diff(due, now)))
+            if moved and self._interrupted:
+                self._interrupted = False
+                return
+            if end is not None and ticks_diff(ticks(), end) >= 0:
+                return

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import shutil
 import socket
 import sys
 import threading
@@ -15,7 +14,7 @@ import pytest
 
 from host_tests.interop.babel_support import make_network, start, wait_routes
 from host_tests.interop.openvpn_support import TUNNEL, connect, eventually, gateway
-from host_tests.lab import Gateway, LabError
+from host_tests.lab import Gateway
 
 _PORT = 8086
 _URL = f"http://127.0.0.1:{_PORT}"
@@ -206,6 +205,20 @@ def _answered(host) -> dict | None:
     return json.loads(body) if code == 200 else None
 
 
+def test_a_client_too_many_is_told_so(pair):
+    running = connect(pair, pair.server())
+    _status(pair.branch)  # what is loaded once is loaded
+    connections = [pair.branch.call(socket.create_connection, ("127.0.0.1", _PORT), 10)
+                   for _ in range(8)]
+    for _ in range(20):
+        code, body = _request(pair.branch, _STATUS)
+        assert code == 503 and "too many" in json.loads(body)["error"]
+    for connection in connections:
+        connection.close()
+    eventually(lambda: _answered(pair.branch), "the API answers")
+    running.stop()
+
+
 # ---- people ----
 
 
@@ -225,22 +238,3 @@ def test_branchctl_shows_what_the_gateway_says(lab):
     assert ended.returncode == 1 and "nothing listens at" in ended.stdout
     assert "Traceback" not in ended.stdout
     assert "is not the URL" in _branchctl(branch.gateway, "--api", "ftp://x").stdout
-
-
-def test_the_page_in_a_browser(lab, tmp_path):
-    browser = shutil.which("chromium")
-    if browser is None:
-        raise LabError("chromium is missing: run `make setup`")
-    network = make_network(lab, "babeld")
-    running = start(network)
-    branch = network.branches["lyon"]
-    wait_routes(branch.gateway, {c.prefix: f"tun-{c.name}" for c in network.centres.values()})
-    dom = branch.gateway.run(
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-        f"--user-data-dir={tmp_path}", "--virtual-time-budget=3000", "--dump-dom", _URL,
-        timeout=60).stdout
-    for centre in network.centres.values():
-        assert f"<h3>{centre.name}" in dom, dom
-        assert centre.prefix in dom
-    assert '<div id="alarm" role="alert"></div>' in dom  # the script does not complain
-    running.stop()

@@ -1,12 +1,13 @@
 """Every fault of the lab, with each engine: the gateway recovers alone, nothing stays stuck."""
 
+import contextlib
 import itertools
 import time
 
 import pytest
 
 from host_tests.interop.openvpn_support import eventually
-from host_tests.lab import faults, namespaces
+from host_tests.lab import LabError, faults, namespaces
 from host_tests.lab.fault_network import FaultNetwork
 from host_tests.lab.gap import Traffic
 
@@ -39,10 +40,11 @@ def test_the_gateway_recovers_alone(lab, fault, engine):
     for gateway in gateways:
         gateway.wait_up()
     network.settle()
-    with Traffic(network.source.desk, network.target.desk, network.target.address) as traffic:
+    with _logs_shown(gateways), \
+            Traffic(network.source.desk, network.target.desk, network.target.address) as traffic:
         _endure(network, fault, traffic)
         fault.heal(network)
-        network.settle(_BACK)
+        network.settle(_BACK, by=None)
         assert traffic.wait_steady(_STEADY, _BACK), "the traffic has not come back"
         _assert_tunnels_carry(network)
     assert traffic.download.error == ""
@@ -51,6 +53,17 @@ def test_the_gateway_recovers_alone(lab, fault, engine):
         assert "Traceback" not in gateway.log()
         gateway.stop()
         assert namespaces.inhabitants([gateway.host.namespace]) == []
+
+
+@contextlib.contextmanager
+def _logs_shown(gateways):
+    """The gateways' logs, where something does not come back."""
+    try:
+        yield
+    except (AssertionError, LabError):
+        for gateway in gateways:
+            print(f"---- {gateway.name}\n{gateway.log()}")
+        raise
 
 
 def _endure(network: FaultNetwork, fault: faults.Fault, traffic: Traffic) -> None:

@@ -99,8 +99,7 @@ def test_tun_carries_packets_both_ways(tun):
             udp.sendto(b"payload", (address, 5555))
             assert tun("clear()") is None
             udp.sendto(b"payload", (address, 5555))
-            n = tun("t.readinto(view)")
-            assert tun("bytes(view[%d:%d])" % (n - 7, n)) == b"payload"
+            n = tun("find()")
             # The answer is the packet with its addresses exchanged: checksums stay right.
             start, size = (8, 16) if ":" in address else (12, 4)
             tun("a = bytes(view[%d:%d])" % (start, start + size))
@@ -110,6 +109,11 @@ def test_tun_carries_packets_both_ways(tun):
             assert udp.recvfrom(100)[0] == b"payload"
 
     tun("def clear():\n while t.readinto(view) is not None: pass\n")
+    # The kernel has packets of its own for a device that has just come up.
+    tun("def find():\n"
+        " while (n := t.readinto(view)) is not None and bytes(view[n - 7 : n]) != b'payload':\n"
+        "  pass\n"
+        " return n\n")
     for address, here in (("10.8.0.9", "10.8.0.2"), ("fd00::9", "fd00::2")):
         tun.host.call(echo, "tun", address, here)
     assert tun("clear()") is None

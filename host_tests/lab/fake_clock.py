@@ -50,4 +50,4 @@ def _library() -> Path:
     for place in _PLACES:
         for path in Path("/").glob(place[1:] + "/" + _LIBRARY):
             return path
-    raise LabError(f"{_LIBRARY} is missing: install the package faketime")
+    raise LabError(f"{_LIBRARY} is missing: install the package libfaketime")

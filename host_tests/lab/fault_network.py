@@ -136,11 +136,11 @@ class FaultNetwork(Network):
         for branch in self.branches.values():
             branch.gateway.name_address(self.names[name], address)
 
-    def settle(self, timeout: float = _SETTLE) -> None:
+    def settle(self, timeout: float = _SETTLE, by: str | None = NEAR) -> None:
         """Wait until all tunnels are up, all Babel neighbours are there, and the branches reach
-        each other by the near hub, without a loss for a second."""
+        each other by that hub (None: any), without a loss for a second."""
         deadline = time.monotonic() + timeout
-        while missing := self.missing() or self._losses():
+        while missing := self.missing(by) or self._losses():
             if time.monotonic() > deadline:
                 raise LabError(f"not settled after {timeout:g} s: {missing}")
             time.sleep(_POLL)

@@ -124,6 +124,8 @@ class HubEnds(Fault):
                 server.start()
         if self._babeld:
             hub.babel.process.wait()
+        # babeld may not outlive a device that goes away under it.
+        if not hub.babel.process.running:
             hub.babel.reborn()
 
 

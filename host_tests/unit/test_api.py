@@ -96,6 +96,8 @@ def test_a_restart_needs_the_method_the_type_and_a_known_name():
         ("percent-encoded", "POST", "du+bl%22in", _JSON, 202, "restart"),
         ("with a body", "POST", "paris", _JSON + "Content-Length: 2\r\n", 202, "restart"),
         ("no such tunnel", "POST", "rome", _JSON, 404, "known are: paris, du+bl"),
+        ("no encoding at all", "POST", "par%zz", _JSON, 404, "known are"),
+        ("octets that are no text", "POST", "%ff", _JSON, 404, "known are"),
         ("a form", "POST", "paris", "Content-Type: text/plain\r\n", 415, "application/json"),
         ("no type", "POST", "paris", "", 415, "application/json"),
         ("another method", "GET", "paris", _JSON, 405, "method"),
@@ -180,7 +182,8 @@ def test_what_is_no_http_is_counted_and_never_an_exception():
         ("half a body", b"GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab", ["gone"]),
         ("a bad query", b"GET /?%zz HTTP/1.1\r\n\r\n", []),
         ("an endless line", b"GET /" + bytes(100_000), ["long-line"]),
-        ("an endless header", b"GET / HTTP/1.1\r\nA: " + b"b" * 100_000, ["long-line"]),
+        ("an endless header", b"GET / HTTP/1.1\r\nA: " + b"b" * 100_000, ["long-head"]),
+        ("a long Host", b"GET / HTTP/1.1\r\nHost: " + b"1" * 2000 + b"\r\n\r\n", ["long-line"]),
         ("endless headers", b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 10_000, ["long-head"]),
         ("long headers", b"GET / HTTP/1.1\r\n" + (b"A: " + b"b" * 999 + b"\r\n") * 50,
          ["long-head"]),
@@ -193,6 +196,13 @@ def test_what_is_no_http_is_counted_and_never_an_exception():
         if len(request) > 10_000:
             # It is not read to its end.
             assert api.client.left > len(request) - 10_000, name
+
+
+def test_long_headers_that_nobody_asks_for_are_passed_over():
+    cookie = "Cookie: " + "c" * 3000 + "\r\n"
+    for step in (1, 100, 5000):
+        request = "GET /api/v1/status HTTP/1.1\r\n" + cookie + _HOST + cookie + "\r\n"
+        assert Api().send(request, step)[0] == 200, step
 
 
 def test_a_gateway_that_cannot_answer_says_so():

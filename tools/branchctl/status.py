@@ -1,5 +1,6 @@
 """`branchctl status`: what a gateway's API tells, as tables."""
 
+import http.client
 import json
 import time
 import urllib.error
@@ -84,6 +85,8 @@ def fetch(api: str) -> dict:
         raise ApiError(_unreachable(url, error.reason)) from None
     except OSError as error:
         raise ApiError(_unreachable(url, error)) from None
+    except http.client.HTTPException:  # another service
+        data = b""
     try:
         status = json.loads(data)
     except ValueError:
@@ -129,6 +132,7 @@ def _unreachable(url: str, reason) -> str:
 
 def tables(status: dict) -> Group:
     """Everything that is to be seen, for a rich Console."""
+    status = _printable(status)
     parts = [_heading(status), _tunnels(status["tunnels"])]
     problems = [(tunnel["name"], tunnel["problem"])
                 for tunnel in status["tunnels"] if tunnel.get("problem")]
@@ -140,6 +144,17 @@ def tables(status: dict) -> Group:
     if status.get("journal"):
         parts.append(_journal(status["journal"][-_JOURNAL:]))
     return Group(*parts)
+
+
+def _printable(value):
+    """A JSON value without what drives a terminal: some texts come from servers."""
+    if isinstance(value, dict):
+        return {key: _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value)
+    return value
 
 
 def _heading(status: dict) -> Text:

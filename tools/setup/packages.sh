@@ -3,10 +3,11 @@
 
 . tools/setup/common.sh
 
-# The gateway opens libgnutls30 or libssl3 through ffi; the rest is what it is tested against
-# (chromium looks at the status page).
-PACKAGES="babeld bird2 chromium iperf3 iproute2 iputils-ping libgnutls30 libssl3
-    nftables openvpn python3-venv"
+# The gateway opens libgnutls30 or libssl3 through ffi; the rest is what it is tested against.
+PACKAGES="babeld bird2 iperf3 iproute2 iputils-ping libfaketime libgnutls30 libssl3 nftables
+    openvpn python3-venv"
+# The part "browser" is this script by another name.
+case $0 in *browser.sh) PACKAGES=chromium ;; esac
 # Routing daemons that a system with systemd would start at every boot once they are installed.
 SERVICES="babeld bird"
 POLICY=/usr/sbin/policy-rc.d

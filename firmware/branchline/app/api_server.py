@@ -19,8 +19,11 @@ _PATIENCE_S = const(5)  # for a request and its answer
 _QUIET_S = const(30)
 # So many connections are taken at a time, that packets have their turn.
 _AT_ONCE = const(8)
+# Clients that were turned away, whose connections are still open.
+_MAX_LEAVING = const(8)
 _BUSY = (
-    b"HTTP/1.0 503 Busy\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+    b"HTTP/1.0 503 Busy\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    b"Content-Length: 55\r\n\r\n"
     b'{"error": "too many clients at once; try again in 5 s"}'
 )
 
@@ -35,6 +38,7 @@ class Server:
         self._app = make_app(door.status, door.restart, self._failed)
         self._loop = None
         self._open = []
+        self._leaving = []
         self._came = True
         self._warned = False
 
@@ -50,6 +54,8 @@ class Server:
             poller.unregister(self._listener)
             for sock in self._open:
                 poller.unregister(sock)
+                sock.close()
+            for sock in self._leaving:
                 sock.close()
 
     async def _main(self, ended):
@@ -75,12 +81,16 @@ class Server:
         self._loop.interrupt()
 
     def _turn_away(self, sock):
+        """Says so. Closed at once, with a request that nobody has read, the connection would be
+        reset, and the answer be lost."""
         self._door.count("too-many")
         try:
             sock.send(_BUSY)
         except OSError:
             pass
-        sock.close()
+        self._leaving.append(sock)
+        if len(self._leaving) > _MAX_LEAVING:
+            self._leaving.pop(0).close()
 
     async def _serve(self, sock):
         writer = None

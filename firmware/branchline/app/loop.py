@@ -31,19 +31,21 @@ class Loop:
         parts = self._parts
         end = None if for_ms is None else ticks_add(ticks(), for_ms)
         moved = True
+        waited = False
         due = None
         while True:
             now = ticks()
-            # A turn that only moved packets has moved no deadline.
+            # A turn that only moved packets has moved no deadline; `end` is one, too.
             if moved or (due is not None and ticks_diff(now, due) >= 0):
+                if waited and end is not None and ticks_diff(now, end) >= 0:
+                    return
                 for part in parts:
                     part.handle_timer(now)
                 if self.is_over():
                     return
                 due = earliest(end, *[part.next_timer() for part in parts])
             moved = wait(None if due is None else max(0, ticks_diff(due, now)))
+            waited = True
             if moved and self._interrupted:
                 self._interrupted = False
-                return
-            if end is not None and ticks_diff(ticks(), end) >= 0:
                 return

@@ -78,8 +78,11 @@ def _add_routes(app, status, restart):
         if kind != _JSON:
             # No page of another origin can send this type without asking first.
             return _error(415, "send the header Content-Type: " + _JSON)
-        # In a path "+" is itself.
-        name = microdot.urldecode(name.replace("+", "%2B"))
+        try:
+            # In a path "+" is itself.
+            name = microdot.urldecode(name.replace("+", "%2B"))
+        except ValueError:
+            pass  # no tunnel is called what cannot be decoded
         if restart(name):
             return {"tunnel": name, "action": "restart"}, 202
         known = ", ".join([tunnel["name"] for tunnel in status()["tunnels"]])

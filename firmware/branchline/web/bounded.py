@@ -1,18 +1,26 @@
 """One connection's stream as microdot reads and writes it, with limits to what a client may send.
 
-microdot reads any number of header lines of any length; here all of them together have a limit.
+microdot reads any number of header lines of any length, and keeps them all; here they have a limit
+together, and those that nobody asks for are passed over: a browser sends the cookies that other
+services of the same host have set.
 """
 
 from micropython import const
 
 _MAX_LINE = const(1024)
 _MAX_LINES = const(48)
-_MAX_HEAD = const(6144)  # octets: a browser's cookies for other services of the same host, too
+_MAX_HEAD = const(8192)  # octets
+_KEPT = (b"host", b"origin", b"content-length", b"content-type")
 MAX_BODY = const(1024)
 _CHUNK = const(512)
 # Small pieces go together.
 _PIECE = const(1024)
 _ECONNRESET = const(104)  # microdot takes it for a client that has gone, and says nothing
+
+
+def _name(line):
+    """The name of a header line."""
+    return line.partition(b":")[0].strip().lower()
 
 
 class Bounded:
@@ -34,18 +42,28 @@ class Bounded:
         return None
 
     async def readline(self):
-        """The next line of the request's head, with its end."""
+        """The next line of the request's head that matters, with its end."""
+        while True:
+            is_request = self._lines == 0
+            line = await self._line(is_request)
+            if is_request or not line.strip() or _name(line) in _KEPT:
+                if len(line) > _MAX_LINE:
+                    self._fail("long-line")
+                return line
+
+    async def _line(self, is_request):
+        """The next line; of a long one the beginning, long enough to show that it is."""
+        line = b""
         while True:
             end = self._input.find(b"\n") + 1
             size = end or len(self._input)
-            if size > _MAX_LINE:
-                self._fail("long-line")
-            if self._head + size > _MAX_HEAD or self._lines == _MAX_LINES:
+            self._head += size
+            if self._head > _MAX_HEAD or self._lines == _MAX_LINES:
                 self._fail("long-head")
-            if end:
-                self._head += end
+            line += self._take(size)[: _MAX_LINE + 1 - len(line)]
+            if end or (is_request and len(line) > _MAX_LINE):
                 self._lines += 1
-                return self._take(end)
+                return line
             await self._fill()
 
     async def readexactly(self, n):

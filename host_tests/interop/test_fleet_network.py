@@ -14,9 +14,10 @@ NICE = "192.168.12.2"
 
 @pytest.fixture
 def fleet(lab):
-    """Two hubs, one with each daemon, and both branches connected to both."""
+    """Two hubs, one with each daemon; both branches connected to both, behind their firewall."""
     network = FleetNetwork(lab, {"paris": "babeld", "dublin": "bird"}).start()
     for name in ("lyon", "nice"):
+        network.hosts[name].run("nft", "-f", str(network.folder / f"bundles/{name}/policy.nft"))
         gateway = network.gateway(name).start()
         gateway.wait_up()
     return network
@@ -102,3 +103,23 @@ def test_spoofed_sources_are_dropped(fleet):
     before = dropped(fleet, "paris")
     assert not pings_from(fleet.servers["paris"], "192.168.12.9", "192.168.11.2")
     assert dropped(fleet, "paris") == before + 1
+
+
+def test_a_client_roams_between_hubs_with_different_server_keys(fleet):
+    """Its profile has a key for each hub; its address is the same at both."""
+    fleet.branchctl("rotate", "tls-crypt", "--server", "dublin")
+    hub = fleet.hubs["dublin"].install()
+    hub.restart_unit("openvpn-server@branchline-udp1194.service")
+    profile = (fleet.folder / "clients/anna.ovpn").read_text()
+    assert profile.count("<connection>") == 4
+    address = None
+    for name in ("paris", "dublin"):
+        client = fleet.client(profile, name=name).start()
+        client.wait_up()
+        found = fleet.hosts["anna"].ip("-4", "-o", "address", "show", "dev", "tun0").split()[3]
+        assert address in (None, found)
+        address = found
+        client.stop()
+        fleet.hubs["paris"].servers["branchline-udp1194"].stop()
+        fleet.hubs["paris"].servers["branchline-tcp443"].stop()
+    assert "anna/" in fleet.hubs["dublin"].servers["branchline-udp1194"].log()

@@ -4,8 +4,9 @@ import ipaddress
 import json
 from collections.abc import Iterable
 
+from branchctl import boards
 from branchctl.kit_names import tunnel_device
-from branchctl.model import BOARDS, Branch, Fleet
+from branchctl.model import Branch, Fleet
 from branchctl.reader import Network
 from branchctl.record import Record
 
@@ -17,7 +18,7 @@ def gateway_json(fleet: Fleet, record: Record, branch: Branch, keys: list[dict])
     tunnels = []
     for hub in fleet.hubs:
         tunnel = {"name": hub, "profile": f"{hub}.ovpn"}
-        if BOARDS[branch.board]:
+        if boards.load()[branch.board].is_linux:
             tunnel["device"] = tunnel_device(fleet, record, hub)
         tunnels.append(tunnel)
     others = [network for member in fleet.members.values() if member is not branch

@@ -3,6 +3,7 @@
 import typer
 
 from branchctl import (
+    boards_command,
     check,
     init,
     inventory,
@@ -39,4 +40,5 @@ app.command(name="revoke")(revoke.command)
 app.add_typer(rotate.app, name="rotate")
 app.command(name="inventory")(inventory.command)
 app.add_typer(policy_command.app, name="policy")
+app.command(name="boards")(boards_command.command)
 app.command(name="status")(status.command)

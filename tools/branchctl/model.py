@@ -8,11 +8,6 @@ from pathlib import Path
 from branchctl.positions import Path as Key
 from branchctl.reader import Network
 
-# What a branch's gateway can be: whether Linux, with nftables and named devices, runs on it.
-BOARDS = {
-    "linux": True, "qemu_mps2": False, "w5500_evb_pico2": False, "rpi_pico2_w": False,
-    "esp32_poe": False, "teensy41": False, "nucleo_h743zi": False,
-}
 BABEL_DAEMONS = ("babeld", "bird")
 # Names that stand for many in the policy.
 ALL, HUBS, BRANCHES, CLIENTS = KINDS = ("all", "hubs", "branches", "clients")

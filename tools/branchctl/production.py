@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from branchctl import files
+from branchctl import boards, files
 from branchctl.authority import SERVER, pem
 from branchctl.babel_conf import Key
 from branchctl.bundle import gateway_json
@@ -12,7 +12,7 @@ from branchctl.factory import Factory
 from branchctl.firewall import branch_rules
 from branchctl.hub_kit import HubKit
 from branchctl.kit_names import mesh_links
-from branchctl.model import BOARDS, Branch, Client, Fleet, Hub
+from branchctl.model import Branch, Client, Fleet, Hub
 from branchctl.output import Folder, check_file
 from branchctl.profile import branch_profile, client_profile, heading
 from branchctl.rotation import board_keys, hub_keys
@@ -109,7 +109,7 @@ class Production:
         keys = [{"id": key.id, "algorithm": "hmac-sha256", "secret": key.hex}
                 for key in self._babel(board_keys(self.record))]
         content = {"gateway.json": gateway_json(self.fleet, self.record, branch, keys)}
-        if BOARDS[branch.board]:
+        if boards.load()[branch.board].is_linux:
             content["policy.nft"] = branch_rules(self.fleet, self.record, branch,
                                                  self._title(branch.name, "firewall"))
         for hub in self.fleet.hubs.values():

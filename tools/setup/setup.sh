@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a make target needs: setup.sh PART..., each of: packages python micropython
-# browser ports.
+# browser ports cross sources.
 # Every part first says what it will install and where; a part that is ready says nothing.
 
 cd "$(dirname "$0")/../.." || exit 1

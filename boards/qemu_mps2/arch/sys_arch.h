@@ -1,0 +1,1 @@
+// lwIP runs without an operating system (NO_SYS).

@@ -1,0 +1,28 @@
+// The mps2-an385 as QEMU has it: Arm AN385, "Application Note AN385", and its LAN9118.
+#ifndef BRANCHLINE_QEMU_MPS2_BOARD_H
+#define BRANCHLINE_QEMU_MPS2_BOARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REGISTER(address) (*(volatile uint32_t *)(address))
+
+// Octets from the host's /dev/urandom, by semihosting.
+void board_random(void *out, size_t n);
+
+// Microseconds since the start.
+uint64_t board_microseconds(void);
+
+// Sets the time of day, in microseconds since 1970.
+void board_set_time(uint64_t microseconds);
+uint64_t board_time(void);
+
+void console_init(void);
+void console_poll(void);
+bool console_has_input(void);
+
+void lan_poll(void);
+bool lan_has_input(void);
+
+#endif

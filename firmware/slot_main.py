@@ -1,13 +1,4 @@
-"""The entry where there are slots: `micropython slot_main.py ROOT [COMMAND]`, on Linux.
-
-    boot      (or nothing) starts the gateway of the slot whose turn it is
-    status    which slot is good, and how the last trial ended, as JSON
-    missing   reads a MANIFEST; prints the names of files that must be sent, one a line
-    stage     reads a MANIFEST; takes the missing files from ROOT/incoming; the next start tries it
-
-Exit codes of boot: the gateway's own (see app/run.py), and 3 when no slot can be started. Whoever
-starts it starts it again when it ends, whatever the code, unless it was stopped.
-"""
+"""The entry on Linux where there are slots: `micropython slot_main.py ROOT [COMMAND]`."""
 
 import json
 import sys
@@ -16,6 +7,16 @@ from branchboot.disk import pieces
 from branchboot.manifest import Manifest, ManifestError
 from branchboot.slots import Slots
 from branchboot.update import Update, UpdateError
+
+_USAGE = """usage: slot_main.py ROOT [COMMAND]
+    boot      (or nothing) starts the gateway of the slot whose turn it is
+    status    which slot is good, and how the last trial ended, as JSON
+    missing   reads a MANIFEST; prints which files must be sent, as JSON
+    stage     reads a MANIFEST; takes the missing files from ROOT/incoming; the next start tries it
+
+Exit codes of boot: the gateway's own (see app/run.py), and 3 when no slot can be started. Whoever
+starts it starts it again when it ends, whatever the code, unless it was stopped.
+"""
 
 _INCOMING = "/incoming/"
 _MAX_MANIFEST = 16384
@@ -61,9 +62,7 @@ def _update(slots):
 
 def _missing(slots):
     update = _update(slots)
-    if not update.is_present():
-        for name in update.missing():
-            print(name)
+    print(json.dumps({"present": update.is_present(), "missing": update.missing()}))
     return 0
 
 
@@ -89,7 +88,7 @@ def main(arguments):
     """Carries out one command; returns the exit code."""
     command = arguments[1] if len(arguments) == 2 else "boot"
     if not 1 <= len(arguments) <= 2 or command not in _COMMANDS:
-        sys.stderr.write(__doc__ + "\n" if __doc__ else "usage: slot_main.py ROOT [COMMAND]\n")
+        sys.stderr.write(_USAGE)
         return 2
     slots = Slots(arguments[0].rstrip("/") or "/")
     try:

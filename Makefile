@@ -119,5 +119,5 @@ run:  ## the gateway, in the foreground: make run CONFIG=path/to/folder
 	MICROPYPATH=$$path exec $(MICROPYTHON) "$$@" "$(CONFIG)"
 
 clean:  ## remove what was built and installed here (not Debian's packages)
-	rm -rf .venv .toolchain build branchline.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .toolchain build tools/branchline.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

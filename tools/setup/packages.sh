@@ -5,14 +5,14 @@
 
 # The gateway opens libgnutls30 or libssl3 through ffi; the rest is what it is tested against.
 PACKAGES="babeld bird2 iperf3 iproute2 iputils-ping libfaketime libgnutls30 libssl3 nftables
-    openvpn python3-venv"
+    openssh-server openvpn python3-venv"
 # The parts "browser" and "cross" are this script by other names.
 case $0 in
 *browser.sh) PACKAGES=chromium ;;
 *cross.sh) PACKAGES="gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm" ;;
 esac
 # Routing daemons that a system with systemd would start at every boot once they are installed.
-SERVICES="babeld bird"
+SERVICES="babeld bird ssh"
 POLICY=/usr/sbin/policy-rc.d
 
 is_installed() {

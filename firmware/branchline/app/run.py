@@ -152,6 +152,7 @@ def _run_claimed(folder, config, profiles, system, log):
     """As _run. What raises anything else is a crash, and counts as one."""
     records, safe = _records(folder, config, system, log)
     try:
+        system.prepare(config, folder)
         ended = _gateway(folder, config, profiles, system, log, records, safe).run()
         code = None if ended is None else 0 if ended else 1
     except ConfigError as error:
@@ -170,15 +171,20 @@ def _reason(error):
     return str(error.args[-1] if len(error.args) > 1 else error)
 
 
+def _setting(name):
+    """An environment variable; boards have none."""
+    return os.getenv(name) if hasattr(os, "getenv") else None
+
+
 def _gateway(folder, config, profiles, system, log, records, safe):
     """The Gateway, made as the environment wants it."""
     from branchline.app.engines import make_engines
     from branchline.app.gateway import Gateway
 
-    names = os.getenv("BRANCHLINE_CRYPTO")
+    names = _setting("BRANCHLINE_CRYPTO")
     crypto = names and names.split(",")
-    portable_tls = os.getenv("BRANCHLINE_TLS") == "portable"
+    portable_tls = _setting("BRANCHLINE_TLS") == "portable"
     engines = make_engines(folder, config, profiles, system, crypto, portable_tls)
-    path = os.getenv("BRANCHLINE_STATUS")
+    path = _setting("BRANCHLINE_STATUS")
     status = (lambda status: StatusFile(path, status, log)) if path else None
     return Gateway(engines, config, system, log, records, safe, status)

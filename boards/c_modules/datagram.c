@@ -323,6 +323,8 @@ static mp_obj_t echo_make_new(const mp_obj_type_t *type, size_t n_args, size_t n
     if (self->raw == NULL) {
         mp_raise_OSError(MP_ENOMEM);
     }
+    self->raw->chksum_reqd = IP_IS_V6(&target);
+    self->raw->chksum_offset = 2; // in an ICMPv6 header
     self->raw->tos = TOS_NETWORK_CONTROL;
     raw_bind_netif(self->raw, self->netif);
     raw_recv(self->raw, echo_received, self);

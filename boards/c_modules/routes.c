@@ -204,13 +204,34 @@ static mp_obj_t routes_delete(mp_obj_t octets, mp_obj_t plen, mp_obj_t metric) {
 }
 MP_DEFINE_CONST_FUN_OBJ_3(routes_delete_obj, routes_delete);
 
-// lookup(address): the index of the interface by which packets to it leave; 0: they do not.
+// The gateway on the way to an IPv4 address, or None.
+static mp_obj_t gateway_to(const ip_addr_t *address, struct netif *netif) {
+    int plen = -1;
+    struct netif *connected = connected4(ip_2_ip4(address), &plen);
+    route_t *route = find(IPADDR_TYPE_V4, octets_of(address));
+    if (route != NULL && route->plen > plen) {
+        return IP_IS_ANY_TYPE_VAL(route->gateway) ? mp_const_none : address_to(&route->gateway);
+    }
+    if (connected != NULL || ip4_addr_isany(netif_ip4_gw(netif))) {
+        return mp_const_none;
+    }
+    return mp_obj_new_bytes((const byte *)&netif_ip4_gw(netif)->addr, 4);
+}
+
+// lookup(address): (index, gateway or None) of the interface by which packets to it leave; None:
+// they do not.
 static mp_obj_t routes_lookup(mp_obj_t octets) {
     ip_addr_t address;
     address_of(octets, &address);
     struct netif *netif = IP_IS_V4(&address) ? ip4_route(ip_2_ip4(&address))
                                              : routes_find6(NULL, ip_2_ip6(&address));
-    bool leaves = netif != NULL && netif != &unreachable;
-    return MP_OBJ_NEW_SMALL_INT(leaves ? netif_get_index(netif) : 0);
+    if (netif == NULL || netif == &unreachable) {
+        return mp_const_none;
+    }
+    mp_obj_t items[] = {
+        MP_OBJ_NEW_SMALL_INT(netif_get_index(netif)),
+        IP_IS_V4(&address) ? gateway_to(&address, netif) : mp_const_none,
+    };
+    return mp_obj_new_tuple(2, items);
 }
 MP_DEFINE_CONST_FUN_OBJ_1(routes_lookup_obj, routes_lookup);

@@ -77,21 +77,17 @@ static err_t tunnel_init(struct netif *netif) {
     netif->name[1] = 'u';
     netif->output = output4;
     netif->output_ip6 = output6;
-    netif->mtu = MAX_MTU;
+    netif->mtu = netif->mtu6 = MAX_MTU;
     netif->flags = NETIF_FLAG_MLD6;
     return ERR_OK;
 }
 
 // ---- class Tun ----
 
-// Tun(mtu, silent=False)
+// Tun(silent=False)
 static mp_obj_t tun_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw,
     const mp_obj_t *args) {
-    mp_arg_check_num(n_args, n_kw, 1, 2, false);
-    mp_int_t mtu = mp_obj_get_int(args[0]);
-    if (mtu < MIN_MTU || mtu > MAX_MTU) {
-        mp_raise_ValueError(MP_ERROR_TEXT("an MTU is from 576 to 1500"));
-    }
+    mp_arg_check_num(n_args, n_kw, 0, 1, false);
     tun_obj_t *self = mp_obj_malloc_with_finaliser(tun_obj_t, type);
     self->tunnel = NULL;
     self->failed = 0;
@@ -107,13 +103,12 @@ static mp_obj_t tun_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_
     struct netif *netif = &self->tunnel->netif;
     memset(self->tunnel, 0, sizeof(*self->tunnel));
     self->tunnel->taken = true;
-    self->tunnel->silent = n_args > 1 && mp_obj_is_true(args[1]);
+    self->tunnel->silent = n_args > 0 && mp_obj_is_true(args[0]);
     if (netif_add_noaddr(netif, self->tunnel, tunnel_init, ip_input) == NULL) {
         self->tunnel->taken = false;
         self->tunnel = NULL;
         mp_raise_OSError(MP_ENOMEM);
     }
-    netif->mtu = netif->mtu6 = mtu;
     netif_set_up(netif);
     netif_set_link_up(netif);
     netif->rs_count = 0; // nobody at the other end answers router solicitations
@@ -263,6 +258,18 @@ static mp_obj_t add_address(mp_obj_t index, mp_obj_t octets, mp_obj_t plen_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(add_address_obj, add_address);
 
+// mtu(index, octets): what is longer is cut to fragments, or refused with "too big".
+static mp_obj_t set_mtu(mp_obj_t index, mp_obj_t octets) {
+    struct netif *netif = netif_of(index);
+    mp_int_t mtu = mp_obj_get_int(octets);
+    if (mtu < MIN_MTU || mtu > MAX_MTU) {
+        mp_raise_ValueError(MP_ERROR_TEXT("an MTU is from 576 to 1500"));
+    }
+    netif->mtu = netif->mtu6 = mtu;
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(set_mtu_obj, set_mtu);
+
 // index_of(octets): the index of the interface that has this address, or 0.
 static mp_obj_t index_of(mp_obj_t octets) {
     ip_addr_t address;
@@ -286,6 +293,7 @@ static const mp_rom_map_elem_t module_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_Tun), MP_ROM_PTR(&tun_type) },
     { MP_ROM_QSTR(MP_QSTR_address), MP_ROM_PTR(&add_address_obj) },
     { MP_ROM_QSTR(MP_QSTR_index_of), MP_ROM_PTR(&index_of_obj) },
+    { MP_ROM_QSTR(MP_QSTR_mtu), MP_ROM_PTR(&set_mtu_obj) },
     { MP_ROM_QSTR(MP_QSTR_route), MP_ROM_PTR(&routes_set_obj) },
     { MP_ROM_QSTR(MP_QSTR_unroute), MP_ROM_PTR(&routes_delete_obj) },
     { MP_ROM_QSTR(MP_QSTR_lookup), MP_ROM_PTR(&routes_lookup_obj) },

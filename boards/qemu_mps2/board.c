@@ -31,7 +31,7 @@
 #define SYS_GET_CMDLINE (0x15)
 #define OPEN_READ_BINARY (1)
 
-static int semihost(int operation, void *argument) {
+int board_semihost(int operation, void *argument) {
     register int r0 __asm("r0") = operation;
     register void *r1 __asm("r1") = argument;
     __asm volatile ("bkpt 0xab" : "+r" (r0) : "r" (r1) : "memory");
@@ -43,11 +43,11 @@ void board_random(void *out, size_t n) {
     static int file = -1;
     if (file < 0) {
         uint32_t open[] = { (uint32_t)path, OPEN_READ_BINARY, sizeof(path) - 1 };
-        file = semihost(SYS_OPEN, open);
+        file = board_semihost(SYS_OPEN, open);
     }
     uint32_t read[] = { file, (uint32_t)out, n };
     // The answer is the number of octets that are missing. Without randomness nothing is safe.
-    if (file < 0 || semihost(SYS_READ, read) != 0) {
+    if (file < 0 || board_semihost(SYS_READ, read) != 0) {
         mp_hal_stdout_tx_strn("no randomness\r\n", 15);
         for (;;) {
         }
@@ -60,14 +60,27 @@ int mbedtls_hardware_poll(void *data, unsigned char *out, size_t n, size_t *writ
     return 0;
 }
 
-// The number in "heap=NUMBER" of the command line that QEMU was started with, or `otherwise`.
-static size_t heap_size(size_t otherwise) {
-    static char line[256];
+size_t board_argument(const char *key, char *value, size_t room) {
+    static char line[512];
     uint32_t get[] = { (uint32_t)line, sizeof(line) };
-    const char *found = semihost(SYS_GET_CMDLINE, get) == 0 ? strstr(line, "heap=") : NULL;
+    const char *found = board_semihost(SYS_GET_CMDLINE, get) == 0 ? strstr(line, key) : NULL;
+    size_t n = 0;
+    if (found) {
+        for (found += strlen(key); *found > ' ' && n + 1 < room; n++) {
+            value[n] = *found++;
+        }
+    }
+    value[n] = 0;
+    return n;
+}
+
+// The number in "heap=NUMBER", or `otherwise`.
+static size_t heap_size(size_t otherwise) {
+    char digits[16];
+    board_argument("heap=", digits, sizeof(digits));
     size_t size = 0;
-    for (found = found ? found + 5 : ""; '0' <= *found && *found <= '9'; found++) {
-        size = 10 * size + *found - '0';
+    for (const char *digit = digits; '0' <= *digit && *digit <= '9'; digit++) {
+        size = 10 * size + *digit - '0';
     }
     return size == 0 || size > otherwise ? otherwise : size / 16 * 16;
 }
@@ -169,6 +182,7 @@ static void init_hardware(void) {
     REGISTER(FPGAIO_PRESCALE) = 24; // 25 MHz to 1 MHz
     REGISTER(NVIC_ENABLE) = 1u << IRQ_UART0_RX | 1u << IRQ_TIMER0 | 1u << IRQ_ETHERNET;
     console_init();
+    board_flash_init();
     mbedtls_memory_buffer_alloc_init(tls_memory, sizeof(tls_memory));
     lwip_init();
 }

@@ -18,11 +18,12 @@ from host_tests.interop.openvpn_support import eventually
 from host_tests.lab.netns import Lab
 
 _IMPORTS = """
-from branchline.hal.linux import clock, rtnetlink as rt, signals, sysctl
+from branchline.hal import clock
+from branchline.hal.linux import rtnetlink as rt, signals, sysctl
 from branchline.hal.linux.ledger import Ledger
 from branchline.hal.linux.netlink import Netlink
-from branchline.hal.linux.poller import Poller
-from branchline.hal.linux.resolver import Resolver
+from branchline.hal.poller import Poller
+from branchline.hal.resolver import Resolver
 from branchline.hal.linux.tcp import open_tcp
 from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
@@ -534,7 +535,7 @@ def name_server(console, tmp_path):
     )
     port = udp.getsockname()[1]
     console("p = Poller()")
-    console(f"r = Resolver(p, {str(hosts)!r}, {str(conf)!r}, {port})")
+    console(f"r = Resolver(p, open_udp, {str(hosts)!r}, {str(conf)!r}, {port})")
     console(
         "def resolve(host, family=0):\n"
         "    called = []\n"

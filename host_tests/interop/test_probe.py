@@ -12,7 +12,7 @@ from host_tests.lab.netns import Lab
 from host_tests.lab.ping import checksum
 
 _IMPORTS = """
-from branchline.hal.linux.poller import Poller
+from branchline.hal.poller import Poller
 from branchline.hal.linux.probe import Probe
 from branchline.wire.ip import parse_address
 poller = Poller()

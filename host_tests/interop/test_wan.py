@@ -18,7 +18,7 @@ from branchline.hal.linux import reboot
 from branchline.hal.linux.bounce import Bounce
 from branchline.hal.linux.hardware_watchdog import HardwareWatchdog
 from branchline.hal.linux.netlink import Netlink
-from branchline.hal.linux.poller import Poller
+from branchline.hal.poller import Poller
 from branchline.hal.linux.wan import WanWatch, device_towards
 from branchline.wire.ip import parse_address
 nl = Netlink()

@@ -3,14 +3,14 @@
 import os
 import struct
 
+from branchline.hal.clock import ticks
 from branchline.hal.linux import child as module
 from branchline.hal.linux.child import Children
-from branchline.hal.linux.clock import ticks
 from branchline.hal.linux.descriptor import LIBC, Descriptor
-from branchline.hal.linux.poller import Poller
 from branchline.hal.linux.signals import Signals
 from branchline.hal.linux.strays import end_stray, find_strays
 from branchline.hal.linux.unix_stream import UnixListener
+from branchline.hal.poller import Poller
 from branchline.wire.ticks import ticks_add, ticks_diff
 from support import raises
 

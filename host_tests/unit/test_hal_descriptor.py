@@ -4,11 +4,11 @@ import struct
 
 import micropython
 
-from branchline.hal.linux import clock, entropy
+from branchline.hal import clock, entropy
 from branchline.hal.linux.descriptor import LIBC, Descriptor
-from branchline.hal.linux.poller import Poller
 from branchline.hal.linux.tun import check_name
 from branchline.hal.linux.udp import open_udp
+from branchline.hal.poller import Poller
 from branchline.wire.ticks import PERIOD
 from support import raises
 

@@ -5,10 +5,10 @@ import struct
 import sys
 
 from branchline.app.loop import Loop
-from branchline.hal.linux.clock import ticks
+from branchline.hal.clock import ticks
 from branchline.hal.linux.descriptor import LIBC, Descriptor
 from branchline.hal.linux.listener import accept, listen
-from branchline.hal.linux.poller import Poller
+from branchline.hal.poller import Poller
 from branchline.wire.ticks import ticks_add, ticks_diff
 from support import raises
 

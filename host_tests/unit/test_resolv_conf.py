@@ -1,6 +1,6 @@
-"""hal.linux.resolv_conf: which names a host stands for (resolv.conf(5): ndots, search)."""
+"""hal.resolv_conf: which names a host stands for (resolv.conf(5): ndots, search)."""
 
-from branchline.hal.linux.resolv_conf import ResolvConf, find_in_hosts
+from branchline.hal.resolv_conf import ResolvConf, find_in_hosts
 
 _NOWHERE = "/nonexistent/file"
 

@@ -23,6 +23,7 @@ _MODULES = (
     "branchline.app.api_server",
     "branchline.hal.asyncio_micropython",
     "branchline.hal.linux.listener",
+    "branchline.hal.lwip.listener",
     "branchline.web",
 )
 
@@ -47,7 +48,7 @@ class Door:
         with Overlay(("branchline.app.api_opening",) + _MODULES):
             from branchline.app.api_opening import open_listener
 
-            self._listener = open_listener(self._listen[0], self._listen[1], self.log)
+            self._listener = open_listener(self._system, *self._listen, self.log)
         if self._listener:
             self._loop = loop
             self._system.poller.register(self._listener, self._knock)

@@ -4,20 +4,19 @@ import sys
 
 from micropython import const
 
-from branchline.hal.linux.listener import listen
 from branchline.wire.ip import format_address
 
 _BACKLOG = const(8)
 _LOOPBACK = bytes(15) + b"\x01"
 
 
-def open_listener(address, port, log):
+def open_listener(system, address, port, log):
     """A socket that listens there, or None. log(level, text) is told which, and why."""
     if not _is_installed("microdot"):
         log("warning", "microdot is not installed (make setup): there is no API")
         return None
     try:
-        listener = listen(address, port, _BACKLOG)
+        listener = system.listen(address, port, _BACKLOG)
     except OSError as error:
         log("warning", str(error.args[-1]) + ": there is no API")
         return None

@@ -5,7 +5,6 @@ import sys
 
 from micropython import const
 
-from branchline.hal.linux.listener import accept
 from branchline.web.api import make_app
 from branchline.web.bounded import Bounded
 
@@ -32,6 +31,7 @@ class Server:
     """listener: the listening socket; door: app.api_door.Door."""
 
     def __init__(self, system, listener, door):
+        self._system = system
         self._poller = system.poller
         self._listener = listener
         self._door = door
@@ -69,7 +69,7 @@ class Server:
 
     def _accept(self, readable, writable):
         for _ in range(_AT_ONCE):
-            sock = accept(self._listener)
+            sock = self._system.accept(self._listener)
             if sock is None:
                 break
             self._came = True

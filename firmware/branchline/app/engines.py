@@ -2,7 +2,6 @@
 
 from branchline import BUILD_TIME
 from branchline.crypto.aead import Providers
-from branchline.hal.linux import mbedtls
 from branchline.openvpn.session import Environment
 from branchline.tunnel.native import NativeEngine
 from branchline.wire.errors import ConfigError
@@ -14,29 +13,6 @@ except ImportError:
     from branchline.hal.tls_cpython import TlsContext
 
 _RUN_FOLDER = "run"  # of the management sockets, in the gateway's own
-
-
-def _gnutls():
-    from branchline.hal.linux.gnutls import Gnutls
-
-    return Gnutls()
-
-
-def _libcrypto():
-    from branchline.hal.linux.libcrypto import Libcrypto
-
-    return Libcrypto()
-
-
-def _pure():
-    from branchline.crypto.pure import Pure
-
-    return Pure()
-
-
-# Best first, as measured: one call of libgnutls does what takes libcrypto five. Each is loaded
-# only when those before it lack something.
-PROVIDERS = (("gnutls", _gnutls), ("libcrypto", _libcrypto), ("pure", _pure))
 
 
 def _hostname(certificate):
@@ -55,14 +31,20 @@ def make_engines(folder, config, profiles, system, crypto=None, portable_tls=Fal
     profile asks of TLS that this build does not have.
     """
     provider = Providers(
-        [make for name, make in PROVIDERS if crypto is None or name in crypto],
+        [make for name, make in system.providers if crypto is None or name in crypto],
         lambda level, text: system.log(level, "gateway", "crypto", text),
     )
-    native = None if portable_tls else mbedtls.load()
+    native = None if portable_tls else system.tls_access()
     engines = []
     for rank, tunnel in enumerate(config.tunnels):
         profile = profiles[tunnel.name]
         if tunnel.engine == "openvpn":
+            if not system.runs_programs:
+                raise ConfigError(
+                    "gateway.json: tunnels." + tunnel.name + ".engine",
+                    "this board runs no other programs",
+                    'use "native"',
+                )
             engines.append(_stock(tunnel, profile, folder, system, rank))
         else:
             engines.append(_native(tunnel, profile, provider, native, system, rank))

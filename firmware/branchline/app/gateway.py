@@ -6,8 +6,6 @@ from micropython import const
 
 from branchline import BUILD_TIME, __version__
 from branchline.app.loop import Loop
-from branchline.hal.linux.signals import NAMES, Signals
-from branchline.hal.linux.sysctl import forwarding_enabled
 from branchline.tunnel.manager import Manager
 from branchline.tunnel.tunnel import TUNNEL_UP, UP
 
@@ -86,8 +84,9 @@ class Gateway:
         a full one. Everything is taken away in any case.
         """
         self._warn()
-        signals = Signals()
-        self._system.poller.register(signals, lambda readable, writable: self._signal(signals))
+        signals = self._system.open_signals()
+        if signals:
+            self._system.poller.register(signals, lambda readable, writable: self._signal(signals))
         ticks = self._system.ticks
         manager = self._manager
         try:
@@ -113,8 +112,9 @@ class Gateway:
                     self._supervision.close()
                 if self._machine:
                     self._machine.stop(ticks())
-                self._system.poller.unregister(signals)
-                signals.close()
+                if signals:
+                    self._system.poller.unregister(signals)
+                    signals.close()
         return None if self._again else self._stopping
 
     def _sweep(self):
@@ -249,10 +249,10 @@ class Gateway:
         return status
 
     def _signal(self, signals):
-        number = signals.read()
-        if number is not None:
+        name = signals.read_name()
+        if name is not None:
             self._stopping = True
-            self._log("info", "gateway", "stop", NAMES[number])
+            self._log("info", "gateway", "stop", name)
 
     def _warn(self):
         system = self._system
@@ -263,7 +263,7 @@ class Gateway:
                 "clock",
                 "the clock is before this firmware's build: certificates may be refused",
             )
-        if not forwarding_enabled(4):
+        if not system.forwarding_enabled(4):
             self._log(
                 "warning",
                 "gateway",

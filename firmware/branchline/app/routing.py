@@ -73,7 +73,8 @@ class Routing:
         for prefix, plen in self._own_prefixes():
             self.agent.announce(prefix, plen, now)
         self._watch = self._system.watch_links()
-        self._system.poller.register(self._watch, self._links_changed)
+        if self._watch:
+            self._system.poller.register(self._watch, self._links_changed)
         self._check_due = now
         self._log("info", "start", "router-id " + self._router_id.hex())
 

@@ -157,6 +157,7 @@ def _run_claimed(folder, config, profiles, system, log, slot):
     """As _run. What raises anything else is a crash, and counts as one."""
     records, safe = _records(folder, config, system, log, slot)
     try:
+        system.prepare(config, folder)
         gateway = _gateway(folder, config, profiles, system, log, records, safe)
         if slot:
             gateway.confirm(slot)
@@ -178,15 +179,20 @@ def _reason(error):
     return str(error.args[-1] if len(error.args) > 1 else error)
 
 
+def _setting(name):
+    """An environment variable; boards have none."""
+    return os.getenv(name) if hasattr(os, "getenv") else None
+
+
 def _gateway(folder, config, profiles, system, log, records, safe):
     """The Gateway, made as the environment wants it."""
     from branchline.app.engines import make_engines
     from branchline.app.gateway import Gateway
 
-    names = os.getenv("BRANCHLINE_CRYPTO")
+    names = _setting("BRANCHLINE_CRYPTO")
     crypto = names and names.split(",")
-    portable_tls = os.getenv("BRANCHLINE_TLS") == "portable"
+    portable_tls = _setting("BRANCHLINE_TLS") == "portable"
     engines = make_engines(folder, config, profiles, system, crypto, portable_tls)
-    path = os.getenv("BRANCHLINE_STATUS")
+    path = _setting("BRANCHLINE_STATUS")
     status = (lambda status: StatusFile(path, status, log)) if path else None
     return Gateway(engines, config, system, log, records, safe, status)

@@ -9,6 +9,8 @@ import asyncio
 import select
 from asyncio import core
 
+from branchline.hal.poller import key_of
+
 _IN = select.POLLIN
 _OUT = select.POLLOUT
 _LONG_S = 3600
@@ -21,16 +23,16 @@ class Waiter:
     def __init__(self, loop, ended):
         self._loop = loop
         self._ended = ended
-        self._wanted = {}  # file descriptor: (object, events)
+        self._wanted = {}  # key of the poller: (object, events)
         self._ready = []
 
     def register(self, obj, events):
         """Waits for obj to be readable (POLLIN) or writable (POLLOUT)."""
-        fd = obj.fileno()
-        self._wanted[fd] = obj, events
+        key = key_of(obj)
+        self._wanted[key] = obj, events
 
         def handler(readable, writable):
-            obj, events = self._wanted[fd]
+            obj, events = self._wanted[key]
             found = (_IN if readable else 0) | (_OUT if writable else 0)
             # Who waits to write learns of errors by writing.
             self._ready.append((obj, (found & events) or events))
@@ -41,12 +43,12 @@ class Waiter:
 
     def modify(self, obj, events):
         """Waits for other events of obj."""
-        self._wanted[obj.fileno()] = obj, events
+        self._wanted[key_of(obj)] = obj, events
         self._loop.poller.want(obj, events & _IN, events & _OUT)
 
     def unregister(self, obj):
         """Forgets obj."""
-        self._wanted.pop(obj.fileno(), None)
+        self._wanted.pop(key_of(obj), None)
         self._loop.poller.unregister(obj)
 
     def ipoll(self, timeout_ms):

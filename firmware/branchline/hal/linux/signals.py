@@ -59,6 +59,10 @@ class Signals(Descriptor):
         # signalfd_siginfo starts with the number, 32 bits; all numbers fit its low octet.
         return (self._info[0] or self._info[3]) if self.readinto(self._info) else None
 
+    def read_name(self):
+        """The name of the signal that came, or None."""
+        return NAMES.get(self.read())
+
     def close(self):
         """Gives the signals their usual effect again; those that are pending are dropped."""
         while self.read():

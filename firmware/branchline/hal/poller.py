@@ -8,8 +8,14 @@ _OUT = select.POLLOUT
 _READABLE = select.POLLIN | select.POLLERR | select.POLLHUP
 
 
+def key_of(obj):
+    """What stands for obj with select.poll: its `fileno()`, which on a board without file
+    descriptors is the object that lwIP has for it; a socket there is that itself."""
+    return obj.fileno() if hasattr(obj, "fileno") else obj
+
+
 class Poller:
-    """A set of objects with `fileno()`, each with a handler.
+    """A set of objects, each with a handler.
 
     handler(readable, writable) is called with two bools. It may register and unregister any
     object, and must bear being called with nothing to read (its read then returns None). It
@@ -24,7 +30,7 @@ class Poller:
 
     def register(self, obj, handler):
         """Calls handler from now on whenever obj is readable."""
-        fd = obj.fileno()
+        fd = key_of(obj)
         self._poll.register(fd, _IN)
         self._handlers[fd] = handler
 
@@ -34,11 +40,11 @@ class Poller:
 
     def want(self, obj, readable, writable):
         """Which of the two the handler of obj is called for; for errors it always is."""
-        self._poll.modify(obj.fileno(), (_IN if readable else 0) | (_OUT if writable else 0))
+        self._poll.modify(key_of(obj), (_IN if readable else 0) | (_OUT if writable else 0))
 
     def unregister(self, obj):
         """Forgets obj, which must not have been closed yet; nothing happens if it is unknown."""
-        fd = obj.fileno()
+        fd = key_of(obj)
         if self._handlers.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
@@ -46,7 +52,7 @@ class Poller:
     def is_readable(obj):
         """Whether obj has something to read at this moment."""
         poll = select.poll()
-        poll.register(obj.fileno(), _IN)
+        poll.register(key_of(obj), _IN)
         return bool(poll.poll(0))
 
     def wait(self, timeout_ms):

@@ -2,10 +2,9 @@
 
 from micropython import const
 
-from branchline.hal.linux.clock import ticks
-from branchline.hal.linux.entropy import random_octets
-from branchline.hal.linux.resolv_conf import ResolvConf, find_in_hosts
-from branchline.hal.linux.udp import open_udp
+from branchline.hal.clock import ticks
+from branchline.hal.entropy import random_octets
+from branchline.hal.resolv_conf import ResolvConf, find_in_hosts
 from branchline.wire import dns, ip
 from branchline.wire.errors import ProtocolError
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
@@ -73,7 +72,7 @@ class Query:
 
     def _ask(self, server):
         resolver = self._resolver
-        self._socket = open_udp(server, resolver.port, rcvbuf=_BUFFER, sndbuf=_BUFFER)
+        self._socket = resolver.open_udp(server, resolver.port, rcvbuf=_BUFFER, sndbuf=_BUFFER)
         self._waiting = {}
         for kind in self._kinds:
             if kind not in self._found:
@@ -148,14 +147,20 @@ class Query:
 
 
 class Resolver:
-    """Resolves names on a Poller; the files are read anew for each name."""
+    """Resolves names on a Poller; the files are read anew for each name. open_udp: hal's;
+    servers(): the name servers' addresses, where no file names them."""
 
-    def __init__(self, poller, hosts="/etc/hosts", conf="/etc/resolv.conf", port=_PORT):
+    def __init__(
+        self, poller, open_udp, hosts="/etc/hosts", conf="/etc/resolv.conf", port=_PORT,
+        servers=None,
+    ):
         self.poller = poller
+        self.open_udp = open_udp
         self.port = port
         self.buf = bytearray(_MESSAGE)
         self._hosts = hosts
         self._conf = conf
+        self._servers = servers
         self._queries = []
 
     def resolve(self, host, family, now, on_done=None):
@@ -180,8 +185,14 @@ class Resolver:
             query.finish("too many names at once")
         else:
             self._queries.append(query)
-            query.start(ResolvConf(self._conf), now)
+            query.start(self._read_conf(), now)
         return query
+
+    def _read_conf(self):
+        conf = ResolvConf(self._conf)
+        if self._servers:
+            conf.servers = self._servers()
+        return conf
 
     def forget(self, query):
         """Drops a query that is done."""

@@ -1,0 +1,138 @@
+"""A board in the lab: our image in QEMU, its Ethernet a tap of a host, its console a socket.
+
+    board = Board(host, gateway).start()
+    board.wait_up("paris")
+"""
+
+import ipaddress
+import json
+import secrets
+import socket
+import sys
+import time
+from pathlib import Path
+
+from branchctl import boards
+from host_tests.lab.errors import LabError
+from host_tests.lab.gateway import _MICROPYTHON, Gateway
+from host_tests.lab.netns import Host
+from host_tests.lab.process import Process
+
+NAME = "qemu_mps2"
+IMAGE = Path(__file__).resolve().parents[2] / "build" / NAME / "firmware.elf"
+_FLASH = Path(__file__).with_name("flash_image.py")
+_TAP = "board"
+_WAN = ipaddress.ip_interface("10.99.0.1/24")
+_TIMEOUT = 30.0
+_POLL = 0.05
+
+
+class Wire:
+    """The cable between a host and a board: the host is the board's modem, with DHCP, DNS and the
+    time; VLAN 11 of it is another host's."""
+
+    network = str(_WAN.network)
+    address = str(_WAN.ip)
+
+    def __init__(self, modem: Host):
+        self.modem = modem
+        modem.ip("tuntap", "add", "dev", _TAP, "mode", "tap")
+        modem.ip("addr", "add", str(_WAN), "dev", _TAP)
+        modem.ip("link", "set", "dev", _TAP, "up")
+
+    def serve(self) -> None:
+        """Start DHCP, DNS and the time."""
+        first, last = _WAN.network[10], _WAN.network[19]
+        self.modem.spawn(
+            "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+            f"--interface={_TAP}", "--bind-interfaces", "--no-ping", "--dhcp-authoritative",
+            f"--dhcp-range={first},{last}", f"--address=/time.lab/{self.address}",
+            "--user=root", "--pid-file", f"--dhcp-leasefile={self.modem.directory}/leases",
+            "--log-facility=-", "--log-dhcp",
+        )
+        self.modem.spawn(sys.executable, "-m", "host_tests.lab.time_server", self.address,
+                         name="time-server", env={"PYTHONPATH": str(IMAGE.parents[2])})
+
+    def give_lan(self, host: Host, vlan: int, address: str, gateway: str) -> None:
+        """Put a host into a VLAN of the wire."""
+        device = f"{_TAP}.{vlan}"
+        self.modem.ip("link", "add", "link", _TAP, "name", device, "type", "vlan",
+                      "id", str(vlan))
+        self.modem.ip("link", "set", "dev", device, "netns", host.namespace)
+        host.ip("addr", "add", address, "dev", device)
+        host.ip("link", "set", "dev", device, "up")
+        host.route("default", gateway)
+
+
+class Board:
+    """The image with a gateway's folder on its flash."""
+
+    def __init__(self, wire: Wire, gateway: Gateway, *, heap: int | None = None,
+                 settings: dict | None = None):
+        """heap: octets of MicroPython's heap; settings: board.json."""
+        self.wire, self.gateway, self.heap = wire, gateway, heap
+        self.settings = {"time": ["time.lab"]} if settings is None else settings
+        self.directory = wire.modem.directory
+        self.process: Process | None = None
+
+    def start(self) -> "Board":
+        """Power on; no tunnel is up yet."""
+        if not IMAGE.exists():
+            raise LabError(f"{IMAGE} is missing: run `make firmware BOARD={NAME}`")
+        folder = self.gateway.write()
+        (folder / "board.json").write_text(json.dumps(self.settings))
+        flash = self._make_flash(folder)
+        console = self.directory / "console.log"
+        console.touch()
+        heap = f",arg=heap={self.heap}" if self.heap else ""
+        mac = ":".join(f"{octet:02x}" for octet in b"\x02" + secrets.token_bytes(5))
+        self.process = self.wire.modem.spawn(
+            "qemu-system-arm", "-machine", "mps2-an385", "-display", "none", "-monitor", "none",
+            "-semihosting-config", f"enable=on,target=native,arg=branchline{heap}",
+            "-chardev", f"socket,id=console,path={self.console},server=on,wait=off,"
+            f"logfile={console}",
+            "-serial", "chardev:console", "-kernel", str(IMAGE),
+            "-device", f"loader,file={flash},addr={boards.load()[NAME].flash.address:#x},"
+            "force-raw=on",
+            "-nic", f"tap,ifname={_TAP},script=no,downscript=no,model=lan9118,mac={mac}",
+        )
+        self.process.log_path = console
+        self.gateway.process = self.process
+        return self
+
+    @property
+    def console(self) -> Path:
+        """The socket that the console is."""
+        return self.directory / "console"
+
+    def wait_up(self, *tunnels: str, timeout: float = _TIMEOUT, count: int = 1) -> float:
+        """As Gateway.wait_up."""
+        return self.gateway.wait_up(*tunnels, timeout=timeout, count=count)
+
+    def wait_for(self, pattern: str, timeout: float = _TIMEOUT, count: int = 1):
+        """Wait for a pattern on the console."""
+        return self.process.wait_for(pattern, timeout, count)
+
+    def log(self) -> str:
+        """What the console has said."""
+        return self.process.log().replace("\r\n", "\n")
+
+    def press(self, keys: bytes) -> None:
+        """Type on the console."""
+        with socket.socket(socket.AF_UNIX) as console:
+            console.connect(str(self.console))
+            console.sendall(keys)
+            time.sleep(_POLL)
+
+    def stop(self) -> None:
+        """Ctrl-C, and power off once the gateway has ended."""
+        self.press(b"\x03")
+        self.wait_for("the gateway was interrupted")
+        self.process.kill()
+
+    def _make_flash(self, folder: Path) -> Path:
+        flash = boards.load()[NAME].flash
+        image = self.directory / "flash.img"
+        self.wire.modem.run(str(_MICROPYTHON), "-X", "heapsize=64M", str(_FLASH), str(image),
+                            str(flash.filesystem_kb << 10), str(flash.block), str(folder))
+        return image

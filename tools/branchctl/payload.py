@@ -10,7 +10,6 @@ import json
 import re
 from pathlib import Path
 
-from branchctl import image
 from branchctl.problems import Refusal
 
 _SECRETS = ("key", "tls-crypt-v2", "tls-crypt", "tls-auth", "auth-user-pass")
@@ -34,8 +33,12 @@ class Payload:
         return self.keys[key] if folder else self.files[name]
 
 
-def payload(bundle: Path, firmware: bytes, board: str, version: str, confirm_s: int) -> Payload:
-    """The payload of a bundle that `branchctl provision` has made. Raises Refusal."""
+def payload(bundle: Path, code: dict[str, bytes], board: str, version: str, confirm_s: int,
+            keys_at: str = "../keys") -> Payload:
+    """The payload of a bundle that `branchctl provision` has made. Raises Refusal.
+
+    code: the firmware's files in the slot; keys_at: where the folder of keys is from there.
+    """
     try:
         listed = (bundle / "MANIFEST").read_text()
         name = json.loads((bundle / "gateway.json").read_text())["name"]
@@ -45,13 +48,13 @@ def payload(bundle: Path, firmware: bytes, board: str, version: str, confirm_s: 
     if network is None:
         raise Refusal(f"{bundle}/MANIFEST does not say which network it is of",
                       "run branchctl provision")
-    files, keys = {image.NAME: firmware}, {}
+    files, keys = dict(code), {}
     for path in sorted(bundle.iterdir()):
         if path.name in _UNUSED or path.name.startswith("."):
             continue
         data = path.read_bytes()
         if path.suffix == ".ovpn":
-            text, found = split(path.stem, data.decode())
+            text, found = split(path.stem, data.decode(), keys_at)
             keys |= found
             data = text.encode()
         files[path.name] = data
@@ -60,15 +63,15 @@ def payload(bundle: Path, firmware: bytes, board: str, version: str, confirm_s: 
     return Payload(files, keys, json.dumps(manifest, sort_keys=True).encode())
 
 
-def split(stem: str, profile: str) -> tuple[str, dict[str, bytes]]:
-    """A profile whose secrets are files in ../keys, and these files by name."""
+def split(stem: str, profile: str, keys_at: str) -> tuple[str, dict[str, bytes]]:
+    """A profile whose secrets are files in the folder `keys_at`, and these files by name."""
     keys = {}
 
     def outside(found: re.Match) -> str:
         data = found[2].encode()
         name = f"{stem}-{hashlib.sha256(data).hexdigest()[:12]}.key"
         keys[name] = data
-        return f"{found[1]} ../keys/{name}\n"
+        return f"{found[1]} {keys_at}/{name}\n"
 
     return _BLOCK.sub(outside, profile), keys
 

@@ -1,5 +1,5 @@
-"""Starts the gateway, if the flash holds one."""
+"""Starts the gateway of the slot whose turn it is."""
 
-from branchline.app.board import main
+from branchboot.board import main
 
 main()

@@ -5,9 +5,11 @@ segment that runs has at the same place is copied from there, and the rest is re
 """
 
 import hashlib
+import io
 import sys
 from binascii import hexlify
 
+import deflate
 import vfs
 
 from branchboot.disk import fingerprint, make_folder
@@ -21,7 +23,6 @@ _SEGMENT = 2  # operations of vfs.rom_ioctl (extmod/vfs.h)
 _PREPARE = 3
 _WRITE = 4
 _COMPLETE = 5
-_PIECE = 1024  # octets between two acknowledgements: what the console can hold meanwhile
 _SUM = 8  # octets of a block's SHA-256
 _ACKNOWLEDGE = b"\x06"
 
@@ -66,7 +67,6 @@ class SegmentUpdate(Update):
         self._number = NAMES.index(slots.idle())
         self._segment = vfs.rom_ioctl(_SEGMENT, self._number)
         self._other = vfs.rom_ioctl(_SEGMENT, 1 - self._number)
-        self._buffer = bytearray(BLOCK)
         if size > len(self._segment):
             raise UpdateError(
                 "the image has %d octets, and a slot %d" % (size, len(self._segment)))
@@ -104,15 +104,9 @@ class SegmentUpdate(Update):
 
     def receive_blocks(self, blocks):
         """Blocks, by number, whose octets come over the console one after the other."""
-        sizes = [min(BLOCK, self._size - block * BLOCK) for block in blocks]
-        octets = self._octets(sum(sizes))
-        for block, size in zip(blocks, sizes):
-            at = 0
-            while at < size:
-                piece = next(octets)
-                self._buffer[at : at + len(piece)] = piece
-                at += len(piece)
-            self._write(block * BLOCK, memoryview(self._buffer)[:size])
+        octets = self._octets(sum([min(BLOCK, self._size - block * BLOCK) for block in blocks]))
+        for number, block in zip(blocks, octets):
+            self._write(number * BLOCK, block)
 
     def _write(self, at, octets):
         if vfs.rom_ioctl(_WRITE, self._number, at, octets) < 0:
@@ -135,17 +129,19 @@ class SegmentUpdate(Update):
 
     @staticmethod
     def _octets(count):
-        """Yields that many octets of the console, in pieces that divide BLOCK; acknowledges each.
+        """Yields that many octets of the console, a BLOCK at a time; acknowledges each.
 
-        Each comes behind its length, four hexadecimal digits. Ctrl-C is never among them, so that
-        it still interrupts: nobody is waited for for ever.
+        A block comes compressed (RFC 1950), behind its length in four hexadecimal digits. Ctrl-C
+        is never in it, so that it still interrupts: nobody is waited for for ever.
         """
         console = sys.stdin.buffer
         while count:
             size = int(console.read(4), 16)
-            piece = console.read(size).replace(b"\x10C", b"\x03").replace(b"\x10P", b"\x10")
-            count -= len(piece)
-            if count < 0 or len(piece) != min(_PIECE, count + len(piece)):
-                raise UpdateError("the host has sent pieces of another size")
-            yield piece
+            data = console.read(size).replace(b"\x10C", b"\x03").replace(b"\x10P", b"\x10")
+            # The next one may come while this one is worked on.
             sys.stdout.buffer.write(_ACKNOWLEDGE)
+            block = deflate.DeflateIO(io.BytesIO(data), deflate.ZLIB).read(BLOCK)
+            count -= len(block)
+            if not block or count < 0:
+                raise UpdateError("the host has sent something else than was to come")
+            yield block

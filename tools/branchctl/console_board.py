@@ -5,7 +5,8 @@ import ast
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable
 
 import serial
 from mpremote.romfs import VfsRomWriter
@@ -16,9 +17,8 @@ from branchctl.image import ARCHITECTURES
 from branchctl.payload import Payload
 from branchctl.problems import Refusal
 
-BLOCK = 4096  # as branchboot.segments has it
 _SUM = 16  # hexadecimal digits of a block's hash
-_PIECE = 1024
+_WINDOW = 12  # bits: a block
 _ACKNOWLEDGE = b"\x06"
 _PATIENCE_S = 20.0
 _MANIFEST = "MANIFEST"
@@ -49,6 +49,8 @@ class Found:
 
 class ConsoleBoard:
     """port: what mpremote takes: a device, or socket://HOST:PORT. Raises Refusal."""
+
+    BLOCK = 4096  # octets, as branchboot.segments has it
 
     def __init__(self, port: str):
         self.port = port
@@ -99,8 +101,8 @@ class ConsoleBoard:
         """The keys and the blocks that must be sent."""
         keys = ast.literal_eval(self._run("print(_u.missing_keys())"))
         there = ast.literal_eval(self._run("print(_u.sums())"))
-        here = [hashlib.sha256(image[at:at + BLOCK]).hexdigest()[:_SUM]
-                for at in range(0, len(image), BLOCK)]
+        here = [hashlib.sha256(image[at:at + self.BLOCK]).hexdigest()[:_SUM]
+                for at in range(0, len(image), self.BLOCK)]
         return keys, [number for number, (old, new) in enumerate(zip(there, here)) if old != new]
 
     def send(self, payload: Payload, image: bytes, keys: list[str], blocks: list[int],
@@ -108,21 +110,21 @@ class ConsoleBoard:
         """Send what is missing, and have the board check and stage it; returns the slot."""
         self._run("_u.begin()")
         for name in keys:
-            self._stream(f"_u.receive_key({name!r})", _pieces(payload.keys[name]), sent)
-        every = range((len(image) + BLOCK - 1) // BLOCK)
+            self._stream(f"_u.receive_key({name!r})", [payload.keys[name]], sent)
+        every = range((len(image) + self.BLOCK - 1) // self.BLOCK)
         self._run(f"_u.copy({[number for number in every if number not in set(blocks)]})")
-        octets = (piece for number in blocks
-                  for piece in _pieces(image[number * BLOCK:(number + 1) * BLOCK]))
-        self._stream(f"_u.receive_blocks({blocks})", octets, sent)
+        wanted = (image[number * self.BLOCK:(number + 1) * self.BLOCK] for number in blocks)
+        self._stream(f"_u.receive_blocks({blocks})", wanted, sent)
         return self._run("print(_u.finish())").strip()
 
-    def _stream(self, code: str, pieces: Iterator[bytes], sent: Callable[[int], None]) -> None:
-        """Run code that takes pieces from the console, and acknowledges each."""
+    def _stream(self, code: str, pieces: Iterable[bytes], sent: Callable[[int], None]) -> None:
+        """Run code that takes blocks from the console, and acknowledges each."""
         console = self._transport.serial
         try:
             self._transport.exec_raw_no_follow(code)
             for piece in pieces:
-                escaped = piece.replace(b"\x10", b"\x10P").replace(b"\x03", b"\x10C")
+                packed = zlib.compress(piece, 9, _WINDOW)
+                escaped = packed.replace(b"\x10", b"\x10P").replace(b"\x03", b"\x10C")
                 console.write(b"%04x" % len(escaped) + escaped)
                 answer = console.read(1)
                 if answer != _ACKNOWLEDGE:
@@ -156,11 +158,6 @@ def slot_image(payload: Payload) -> bytes:
     writer.mkfile(_MANIFEST, payload.manifest)
     image = bytes(writer.finalise())
     return image + bytes(-len(image) % 16)
-
-
-def _pieces(octets: bytes) -> Iterator[bytes]:
-    for at in range(0, len(octets), _PIECE):
-        yield octets[at:at + _PIECE]
 
 
 def _last_line(text: str) -> str:

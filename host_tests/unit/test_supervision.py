@@ -135,10 +135,10 @@ class Rig:
     def _note(self, subject, event, reason, level="info"):
         self.notes.append((subject, event, reason))
 
-    def up(self, *numbers, gateway=_HUB, gateway_ipv6=None, ends_idle=False):
+    def up(self, *numbers, gateway=_HUB, gateway_ipv6=None, ends_idle=False, quiet_ms=None):
         for n in numbers or range(len(self.tunnels)):
             self.tunnels[n].state = UP
-            link = Link("tun%d" % n, [], 1500, gateway, gateway_ipv6, _HUB, ends_idle)
+            link = Link("tun%d" % n, [], 1500, gateway, gateway_ipv6, _HUB, ends_idle, quiet_ms)
             self._tell(n, TUNNEL_UP, link)
         return self
 
@@ -395,6 +395,19 @@ def test_a_dead_one_is_restarted_when_the_wan_changes():
     rig.tunnels[0].can_rebind = False
     rig.calls()
     rig.supervision.wan_changed(rig.system.now)
+    assert rig.calls() == [("restart", False, True)]
+
+
+def test_a_session_that_nobody_is_heard_in_is_made_anew():
+    """Another client with the same certificate may have taken it over before the first answer."""
+    rig = Rig(1)
+    rig.silent.add("tun0")
+    rig.up(quiet_ms=8000).run(7000)
+    assert rig.status()["health"]["state"] == "unknown"
+    rig.run(2000)
+    assert rig.status()["health"]["state"] == "down"
+    assert rig.calls() == ["rebind"]
+    rig.run(5000)
     assert rig.calls() == [("restart", False, True)]
 
 

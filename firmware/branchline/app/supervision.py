@@ -54,7 +54,7 @@ class Supervision:
         watched = self._find(tunnel.name)
         if kind == TUNNEL_UP:
             self._open(watched, detail)
-            watched.guard.tunnel_up(watched.probe is not None, now)
+            watched.guard.tunnel_up(watched.probe is not None, now, detail.quiet_ms)
         else:
             self._close(watched)
             watched.guard.tunnel_down(detail[0] in _ORDERLY, now)

@@ -39,6 +39,7 @@ class Routing:
         self._sockets = {}
         self._waiting = {}  # device -> what _open is given, of tunnels whose address is not usable
         self._penalties = {}  # by device
+        self._trusts = {}  # by device: (trusted, lossy)
         self._retry_due = None
         self._watch = None
         self._were_down = set()
@@ -143,6 +144,9 @@ class Routing:
             )
         )
         self.agent.interface_up(device, now)
+        if device in self._trusts:
+            trusted, lossy = self._trusts[device]
+            self.agent.set_trust(device, trusted, lossy, now)
         if self._penalties.get(device):
             self.agent.set_penalty(device, self._penalties[device], now)
         self._drain()
@@ -152,6 +156,7 @@ class Routing:
         """A tunnel's device goes away; the network hears of us by the others at once."""
         self._waiting.pop(device, None)
         self._penalties.pop(device, None)
+        self._trusts.pop(device, None)
         if device in self._sockets:
             self._close(device)
             self.agent.remove_interface(device, now)
@@ -163,6 +168,14 @@ class Routing:
         self._penalties[device] = penalty
         if device in self._sockets:
             self.agent.set_penalty(device, penalty, now)
+            self._drain()
+
+    def set_trust(self, device, trusted, lossy, now):
+        """Whether probes say that packets get through by a device, and that some get lost
+        (Agent.set_trust)."""
+        self._trusts[device] = (trusted, lossy)
+        if device in self._sockets:
+            self.agent.set_trust(device, trusted, lossy, now)
             self._drain()
 
     def refresh(self, now):

@@ -145,6 +145,16 @@ class Health:
                 self._set(DOWN, text, now, True)
 
     @property
+    def is_alive(self):
+        """Whether its probes are answered."""
+        return self.state in (UP, DEGRADED)
+
+    @property
+    def losses(self):
+        """How many of the last 64 regular probes got lost."""
+        return self._lost
+
+    @property
     def suspects(self):
         """Whether a probe is missing and the verdict is not there yet."""
         return self._suspect >= 0

@@ -34,7 +34,7 @@ class Gateway:
             # Babel takes a good part of a small heap: only who routes loads it.
             from branchline.app.routing import Routing
 
-            self._routing = Routing(config, self._system, self._server_addresses)
+            self._routing = Routing(config, system, self._server_addresses, records)
         self._devices = {}
         self._supervision = self._machine = None
         snapshot = status(self.status) if status else None

@@ -4,6 +4,7 @@ import hashlib
 
 from micropython import const
 
+from branchline.app.seqnos import Seqnos
 from branchline.babel.agent import Agent
 from branchline.babel.filters import Policy, Rule
 from branchline.babel.interface import Interface
@@ -26,9 +27,10 @@ _LINK_LOCAL = b"\xfe\x80\0\0\0\0\0\0"
 
 class Routing:
     """config: app.config.Config with `routing`; system: app.system.System; servers(): the
-    addresses (octets) of all tunnels' servers, which no route may lead away."""
+    addresses (octets) of all tunnels' servers, which no route may lead away; records:
+    app.records.Records or None."""
 
-    def __init__(self, config, system, servers):
+    def __init__(self, config, system, servers, records=None):
         routing = config.routing
         self._config = config
         self._system = system
@@ -37,6 +39,7 @@ class Routing:
         self._sockets = {}
         self._waiting = {}  # device -> what _open is given, of tunnels whose address is not usable
         self._penalties = {}  # by device
+        self._trusts = {}  # by device: (trusted, lossy)
         self._retry_due = None
         self._watch = None
         self._were_down = set()
@@ -50,16 +53,14 @@ class Routing:
             own.append((prefix_key(config.address, len(config.address) * 8), None))
         self._policy = Policy([Rule(*rule) for rule in routing.accept], own=own)
         self._router_id = _router_id(config)
+        self._seqnos = Seqnos(records, system.unix_time())
         self.agent = Agent(
             self._router_id,
             system.random,
             lambda text: self._log("info", "agent", text),
             self._policy,
             routing.stub,
-            # Most likely above that of the run before, so that neighbours find what we announce
-            # feasible at once: it rises faster than requests raise it, and is no more than half
-            # of its circle ahead after a year. Else it takes requests, or 3 minutes at worst.
-            system.unix_time() >> 10 & 0xFFFF,
+            self._seqnos.first,
             max_neighbours=routing.max_neighbours,
             max_prefixes=routing.max_routes,
             max_routes=4 * routing.max_routes,
@@ -143,6 +144,9 @@ class Routing:
             )
         )
         self.agent.interface_up(device, now)
+        if device in self._trusts:
+            trusted, lossy = self._trusts[device]
+            self.agent.set_trust(device, trusted, lossy, now)
         if self._penalties.get(device):
             self.agent.set_penalty(device, self._penalties[device], now)
         self._drain()
@@ -152,6 +156,7 @@ class Routing:
         """A tunnel's device goes away; the network hears of us by the others at once."""
         self._waiting.pop(device, None)
         self._penalties.pop(device, None)
+        self._trusts.pop(device, None)
         if device in self._sockets:
             self._close(device)
             self.agent.remove_interface(device, now)
@@ -163,6 +168,14 @@ class Routing:
         self._penalties[device] = penalty
         if device in self._sockets:
             self.agent.set_penalty(device, penalty, now)
+            self._drain()
+
+    def set_trust(self, device, trusted, lossy, now):
+        """Whether probes say that packets get through by a device, and that some get lost
+        (Agent.set_trust)."""
+        self._trusts[device] = (trusted, lossy)
+        if device in self._sockets:
+            self.agent.set_trust(device, trusted, lossy, now)
             self._drain()
 
     def refresh(self, now):
@@ -238,7 +251,9 @@ class Routing:
         self._drain()
 
     def _check(self, now):
-        """Keys change with the time of day, servers with names, LANs come up late."""
+        """Keys change with the time of day, servers with names, LANs come up late; and what the
+        next run has to know is kept."""
+        self._seqnos.keep(self.agent.seqno)
         if self._keyring:
             self._keyring.set_clock(self._system.unix_time())
         self._policy.protected = self._servers()
@@ -334,6 +349,7 @@ class Routing:
             self._watch.close()
         for text in self._kernel.undo():
             self._log("warning", "kernel", text)
+        self._seqnos.stop(self.agent.seqno)
 
     def status(self):
         """A dict of JSON values: neighbours, routes, prefixes not learned, counters."""

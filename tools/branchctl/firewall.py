@@ -8,14 +8,13 @@ through another hub, which has not seen the request, and flows move between hubs
 import ipaddress
 from collections.abc import Iterable
 
-from branchctl.kit_names import AGENT_PORT, DEVICES, instances, mesh_links
-from branchctl.model import Branch, Fleet, Hub, Rule, Service
+from branchctl.kit_names import DEVICES, instances, mesh_links
+from branchctl.model import AGENT_PORT, BABEL_PORT, Branch, Fleet, Hub, Rule, Service
 from branchctl.policy import networks
 from branchctl.reader import Network
 from branchctl.record import Record
 
 _TABLE = "inet branchline"
-_BABEL_PORT = 6696
 _FAMILIES = ((4, "ipv4_addr", "ip"), (6, "ipv6_addr", "ip6"))
 # TCP that does not begin a connection: an answer, or one that went another way before.
 _GOING_ON = "tcp flags & (fin | syn | rst | ack) != syn"
@@ -152,7 +151,7 @@ def branch_rules(fleet: Fleet, record: Record, branch: Branch, title: str) -> st
 def _frame(title: str, sets: _Sets, rules: list[str], spoofed: list[str],
            agents: str = "") -> str:
     return _FRAME.format(
-        title=title, table=_TABLE, devices=DEVICES, babel=_BABEL_PORT, icmp=_ICMP_ANSWERS,
+        title=title, table=_TABLE, devices=DEVICES, babel=BABEL_PORT, icmp=_ICMP_ANSWERS,
         icmp6=_ICMP6_ANSWERS, sets="\n".join(sets.lines),
         rules="\n".join("    " + line for line in rules),
         spoofed="\n".join("    " + line for line in spoofed),

@@ -14,8 +14,6 @@ _MAX_DEVICE = 15
 # The kernel's number for routes to clients that the hub's agent has seen; babeld and BIRD take up
 # routes of this protocol.
 AGENT_PROTOCOL = 190
-# Where the hubs' agents tell each other of arrivals, by UDP between virtual addresses.
-AGENT_PORT = 6697
 # What branches have as link-local addresses in tunnels: fe80::b:NUMBER.
 LINK_LOCAL = "fe80::b:{:x}"
 

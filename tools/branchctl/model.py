@@ -15,6 +15,9 @@ BOARDS = {
 }
 # What routes on a hub; "branchline" is the hub's agent itself.
 BABELD, BIRD, BRANCHLINE = BABEL_DAEMONS = ("babeld", "bird", "branchline")
+# UDP ports that hubs use otherwise; the agents' is that of the firmware's hub/arrivals.py.
+BABEL_PORT, AGENT_PORT = 6696, 6697
+RESERVED_PORTS = {BABEL_PORT: "Babel's", AGENT_PORT: "the hubs' agents'"}
 # Names that stand for many in the policy.
 ALL, HUBS, BRANCHES, CLIENTS = KINDS = ("all", "hubs", "branches", "clients")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")

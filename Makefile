@@ -18,7 +18,7 @@ IMAGE := build/branchline.romfs
 MPY := $(patsubst %.py,build/mpy/%.mpy,$(shell cd firmware && find branchline -name '*.py'))
 
 .PHONY: help setup toolchain demo test lint pki unit unit-micropython unit-ports property tools \
-    interop compile bench lab run clean
+    interop powercut compile bench lab run clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -77,6 +77,9 @@ tools: setup  ## branchctl: good and bad fleets, interrupted runs, what it makes
 interop: setup compile  ## the gateway against stock peers, in network namespaces
 	@sh tools/setup/setup.sh browser
 	@$(PYTHON) -m pytest -n 5 --dist worksteal host_tests/interop
+
+powercut: setup compile  ## a board's updates and starts, cut short at 1,000 moments
+	@BRANCHLINE_CUTS=1000 $(PYTHON) -m pytest -q host_tests/interop/test_powercut.py
 
 toolchain:
 	@sh tools/setup/setup.sh python micropython

@@ -6,7 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from branchctl.firmware_archive import firmware_archive
+from branchctl import sources
 from host_tests.tools.fleets import write
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -30,5 +30,5 @@ def test_the_wheel_holds_the_firmware_for_its_kits(tmp_path):
                    env={"PYTHONPATH": str(package)})
     kit = folder / "kits/paris"
     archive = kit / "files/usr/local/lib/branchline/firmware.tar"
-    assert archive.read_bytes() == firmware_archive()
+    assert archive.read_bytes() == sources.archive()
     assert (kit / "install.sh").exists()

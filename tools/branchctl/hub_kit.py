@@ -3,8 +3,7 @@
 import datetime
 from importlib import resources
 
-from branchctl import babel_conf, firewall, hub_agent, openvpn_conf
-from branchctl.firmware_archive import firmware_archive
+from branchctl import babel_conf, firewall, hub_agent, openvpn_conf, sources
 from branchctl.kit_names import Instance, MeshLink, instances, mesh_links
 from branchctl.model import BABELD, BIRD, BRANCHLINE, Fleet, Hub
 from branchctl.profile import heading
@@ -48,7 +47,7 @@ class HubKit:
                 self._fleet, self._record, self._hub, self._title("firewall")),
             _AGENT: hub_agent.gateway_json(
                 self._fleet, self._record, self._hub, self._babel_keys),
-            _FIRMWARE: firmware_archive(),
+            _FIRMWARE: sources.archive(),
             _NETWORK: _static("hub-network"), _SYSCTL: _static("90-branchline.conf"),
             f"{_UNITS}/{_NETWORK_UNIT}": _static(_NETWORK_UNIT),
             f"{_UNITS}/{_AGENT_UNIT}": _static(_AGENT_UNIT),

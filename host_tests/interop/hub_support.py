@@ -108,6 +108,7 @@ class HubNetwork:
             kind = {"babeld": _Babeld, "bird": _Bird}[daemon]
             hub.babel = kind(hub.host, dict.fromkeys(hub.mesh, "wired"), number=hub.number,
                              announce=(f"{hub.address}/32",))
+            hub.babel.half_life = 0  # as in branchctl's kits
         hub.agent = HubAgent(hub.host, **config)
 
     def start(self) -> "HubNetwork":

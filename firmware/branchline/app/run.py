@@ -137,9 +137,9 @@ def _records(folder, config, system, log, slot):
 
     path = config.state if config.state.startswith("/") else folder + "/" + config.state
     records = Records(path, system, log, _is_small())
-    # On a hub nothing is optional.
     safe = records.starting() or (slot is not None and slot.safe)
-    safe = safe and config.role == "gateway"
+    if config.role == "hub":
+        safe = False  # nothing is optional there
     if safe:
         config.simplify()
         text = "several starts in a row have crashed: tunnels only, for ten minutes"
@@ -183,7 +183,7 @@ def _run_claimed(folder, config, profiles, system, log, slot):
     records, safe = _records(folder, config, system, log, slot)
     try:
         gateway = _gateway(folder, config, profiles, system, log, records, safe)
-        if slot:
+        if slot and config.role == "gateway":
             gateway.confirm(slot)
         ended = gateway.run()
         code = None if ended is None else 0 if ended else 1

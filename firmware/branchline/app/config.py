@@ -19,7 +19,7 @@ from branchline.app.settings import Config, Lan, Tunnel
 from branchline.wire.errors import ConfigError
 from branchline.wire.ip import masked, parse_address
 
-_MAX_FILE = const(65536)
+_MAX_FILE = const(1 << 20)  # a hub knows hundreds of branches
 _MAX_TUNNELS = const(64)
 _MAX_ITEMS = const(64)
 
@@ -36,7 +36,7 @@ def load_config(read_file):
             "CONFIG names the folder in which it lies",
         )
     if len(data) > _MAX_FILE:
-        raise ConfigError(CONFIG_FILE, "is longer than 64 KB")
+        raise ConfigError(CONFIG_FILE, "is longer than 1 MB")
     if data[:3] == b"\xef\xbb\xbf":  # Windows' editors begin UTF-8 with a byte-order mark
         data = data[3:]
     try:

@@ -48,7 +48,8 @@ class Routing:
         # Of (device, prefix there, whether all neighbours hear each other): who comes and goes
         # with nobody to tell.
         self._links = [(lan.interface, lan.prefix, True) for lan in config.lans if lan.babel]
-        self._links += [(device, None, False) for device in routing.interfaces]
+        self._links += [(device, None, False) for device, _ in routing.interfaces]
+        self._unsigned = [device for device, signed in routing.interfaces if not signed]
         self._keyring = Keyring([Key(*key) for key in routing.keys]) if routing.keys else None
         self._check_due = None
         self._more = False
@@ -154,7 +155,7 @@ class Routing:
                 v4_via_v6=ipv4 is None,
                 hello_ms=routing.hello_ms,
                 split_horizon=split_horizon,
-                keyring=self._keyring,
+                keyring=None if device in self._unsigned else self._keyring,
                 mtu=min(mtu, _BUFFER),
                 rtt=routing.rtt,
             )

@@ -65,7 +65,7 @@ class Routing:
         self.announce = None  # of (network octets, prefix length); None: address and lans
         # of (network octets, prefix length, shortest, longest, device, neighbour's octets)
         self.accept = []
-        self.interfaces = []  # a hub's: the devices that it runs over
+        self.interfaces = []  # a hub's: of (device, whether packets are signed there)
 
 
 class Watchdog:

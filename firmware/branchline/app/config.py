@@ -22,6 +22,18 @@ from branchline.wire.ip import masked, parse_address
 _MAX_FILE = const(65536)
 _MAX_TUNNELS = const(64)
 _MAX_ITEMS = const(64)
+_KEYS = (
+    "name",
+    "address",
+    "lans",
+    "tunnels",
+    "routing",
+    "filter",
+    "watchdog",
+    "api",
+    "log",
+    "state",
+)
 
 
 def load_config(read_file):
@@ -49,7 +61,7 @@ def load_config(read_file):
 
 
 def _config(top):
-    top.allow("name", "address", "lans", "tunnels", "routing", "watchdog", "api", "log", "state")
+    top.allow(*_KEYS)
     config = Config()
     config.name = top.word("name")
     config.state = None if top.is_null("state") else top.text("state", config.state, 255)
@@ -63,6 +75,10 @@ def _config(top):
         from branchline.app.routing_config import read_routing
 
         config.routing = read_routing(top.member("routing"))
+    if top.has("filter"):
+        from branchline.app.filter_config import read_filter
+
+        config.filter = read_filter(top.member("filter"), config)
     if top.has("watchdog"):
         from branchline.app.watchdog_config import read_watchdog
 

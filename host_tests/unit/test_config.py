@@ -345,6 +345,7 @@ def test_a_filter_stays_in_safe_mode():
 def test_mistakes_in_the_filter():
     rule = '{"to": "hubs", "allow": [%s]}'
     prefixes = ['"10.%d.%d.0/24"' % (i >> 8, i & 255) for i in range(600)]
+    names = ", ".join(['"p%d": []' % i for i in range(33)])
     many, half = ", ".join(prefixes), ", ".join(prefixes[300:])
     for text, where, word in (
         ('{"rule": []}', "filter.rule", "rules"),
@@ -354,7 +355,7 @@ def test_mistakes_in_the_filter():
         ('{"peers": {"hubs": ["10.1.2.0/24", "10.0.0.0/8"]}}', "filter.peers.hubs", "within"),
         ('{"peers": {"hubs": [%s]}}' % many, "filter.peers", "512"),
         ('{"peers": {"a": [%s], "b": [%s]}}' % (half, half), "filter.peers", "adjoin"),
-        ('{"peers": {%s}}' % ", ".join(['"p%d": []' % i for i in range(33)]), "filter.peers", "32"),
+        ('{"peers": {%s}}' % names, "filter.peers", "32"),
         (_PEERS % ", ".join([rule % '"any"'] * 65), "filter.rules", "64"),
         (_PEERS % ", ".join([rule % ", ".join(['"tcp"'] * 100)] * 3), "filter.rules", "256"),
         (_PEERS % '{"allow": ["any"]}', "filter.rules[0]", "from"),

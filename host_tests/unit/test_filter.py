@@ -51,7 +51,8 @@ def ip(source, target, protocol, payload, fragment=0, options=b""):
     """An IPv4 or IPv6 packet; fragment: the 16 bits with flags and offset, of IPv4."""
     source, target = parse_address(source), parse_address(target)
     if len(source) == 16:
-        return struct.pack(">IHBB", 6 << 28, len(payload), protocol, 64) + source + target + payload
+        head = struct.pack(">IHBB", 6 << 28, len(payload), protocol, 64)
+        return head + source + target + payload
     head = struct.pack(
         ">BBHHHBBH", 0x45 + len(options) // 4, 0, 20 + len(options) + len(payload), 1, fragment,
         64, protocol, 0,
@@ -214,7 +215,8 @@ def test_what_cannot_be_judged_is_dropped():
         ("ICMP cut short", ip(_LAN, _HUB, _ICMP, icmp(0)[:7])),
         ("TCP cut short", ip(_LAN, _HUB, _TCP, tcp(1, 80)[:19])),
     ]
-    cases += [("the first %d" % n, whole[:n]) for whole in (good, good6) for n in range(len(whole))]
+    for whole in (good, good6):
+        cases += [("the first %d octets" % n, whole[:n]) for n in range(len(whole))]
     for name, packet in cases:
         assert not allowed(judge, packet, OUT), name
     assert judge.dropped.nonzero() == {"unreadable": len(cases)}

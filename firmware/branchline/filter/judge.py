@@ -23,8 +23,8 @@ THROUGH = const(4)  # from a tunnel into a tunnel
 _BABEL_PORT = const(6696)
 # ICMP types by whether an address has 16 octets. Answers: echo replies, destination unreachable,
 # (packet too big,) time exceeded, parameter problem.
-_ANSWERS = (b"\x00\x03\x0b\x0c", b"\x81\x01\x02\x03\x04")
-_ECHO_REQUEST = b"\x08\x80"
+_ANSWERS = ((0, 3, 11, 12), (129, 1, 2, 3, 4))
+_ECHO_REQUEST = (8, 128)
 
 
 class Judge:
@@ -86,7 +86,7 @@ class Judge:
                 return True
             family = fields[packet.SIZE] >> 4
             kind = fields[packet.DPORT]
-            if _has(_ANSWERS[family], kind) or way == HERE and kind == _ECHO_REQUEST[family]:
+            if kind in _ANSWERS[family] or way == HERE and kind == _ECHO_REQUEST[family]:
                 return True
         return self._flows.knows(buf, fields, now)
 
@@ -109,10 +109,3 @@ class Judge:
             if is_answer(services, len(services), fields) and holds(peers, buf, remote, size):
                 return True
         return False
-
-
-def _has(octets, value):
-    for octet in octets:
-        if octet == value:
-            return True
-    return False

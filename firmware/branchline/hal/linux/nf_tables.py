@@ -51,15 +51,15 @@ class NfTables(Netlink):
 
     def is_ours(self):
         """Whether there is the table of a gateway."""
-        return _MARK in self._counters()
+        return _MARK in self.counters()
 
     def dropped(self):
         """(packets dropped for their source, those that no rule allows), or None without the
         table."""
-        found = self._counters()
+        found = self.counters()
         return (found[_MARK], found.get(b"denied", 0)) if _MARK in found else None
 
-    def _counters(self):
+    def counters(self):
         """The packets that each counter of the table has seen, by its name (octets)."""
         found = {}
 

@@ -61,12 +61,11 @@ def _name(peers: dict[str, list[str]], members: list[str], prefixes: list[str]) 
 
 
 def joined(services: Iterable[Service]) -> list[str]:
-    """The fewest services that say the same."""
+    """The fewest services that say the same; UDP's stay beside `any`, as only named ports tell
+    answers over UDP."""
     services = list(services)
-    if any(service.proto == "any" for service in services):
-        return ["any"]
-    found = ["icmp"] if any(service.proto == "icmp" for service in services) else []
-    for proto in ("tcp", "udp"):
-        own = [service for service in services if service.proto == proto]
-        found += map(str, merged(own))
+    kinds = {service.proto for service in services}
+    found = ["any"] if "any" in kinds else ["icmp"] if "icmp" in kinds else []
+    for proto in ("udp",) if "any" in kinds else ("tcp", "udp"):
+        found += map(str, merged(each for each in services if each.proto == proto))
     return found

@@ -85,9 +85,9 @@ class FleetNetwork:
         assert run.code == 0, run.err
         return run.out
 
-    def gateway(self, name: str) -> BundleGateway:
+    def gateway(self, name: str, **options) -> BundleGateway:
         """The gateway of a branch, not started."""
-        return BundleGateway(self.hosts[name], self.folder / "bundles" / name)
+        return BundleGateway(self.hosts[name], self.folder / "bundles" / name, **options)
 
     def client(self, profile: str | None = None, **options) -> Client:
         """The laptop with its profile, or another, not started."""

@@ -19,7 +19,6 @@ _GET_TABLE = const(0x0A01)
 _DELETE_TABLE = const(0x0A02)
 _GET_OBJECT = const(0x0A13)
 _REQUEST = const(1)
-_REQUEST_ACK = const(5)
 _NAME = const(1)  # the first attribute of a table and of an object
 _OBJECT_NAME = const(2)
 _OBJECT_TYPE = const(3)
@@ -79,9 +78,9 @@ class NfTables(Netlink):
         """Removes the table, with all that is in it; nothing happens where it is gone."""
         seq = self._next()
         batch = _family(0, _SUBSYSTEM)
-        message = _message(_BATCH_BEGIN, _REQUEST, seq, batch)
-        message += _message(_DELETE_TABLE, _REQUEST_ACK, seq, _family(_NFPROTO_INET) + _TABLE)
-        message += _message(_BATCH_END, _REQUEST, seq, batch)
+        message = rt.message(_BATCH_BEGIN, _REQUEST, seq, batch)
+        message += rt.request(_DELETE_TABLE, 0, seq, _family(_NFPROTO_INET) + _TABLE)
+        message += rt.message(_BATCH_END, _REQUEST, seq, batch)
         try:
             self._exchange("remove the filter", message)
         except OSError as error:
@@ -92,7 +91,3 @@ class NfTables(Netlink):
 def _family(family, resource=0):
     """struct nfgenmsg."""
     return struct.pack(">BBH", family, 0, resource)
-
-
-def _message(kind, flags, seq, body):
-    return struct.pack("=IHHII", 16 + len(body), kind, flags, seq, 0) + body

@@ -19,7 +19,7 @@ _values = st.recursive(
 _keys = st.sampled_from(
     ["name", "address", "lans", "tunnels", "routing", "log", "profile", "device", "engine",
      "level", "protocol", "keys", "watchdog", "probe", "state", "damping", "per_hour", "wan",
-     "probe_ms", "suppress", "max_s"]
+     "probe_ms", "suppress", "max_s", "filter", "peers", "rules", "allow", "to", "from"]
 )  # fmt: skip
 _configs = st.dictionaries(
     _keys, st.one_of(_values, st.lists(st.dictionaries(_keys, _values), max_size=2))

@@ -27,6 +27,7 @@ class InstalledHub:
         self.root.mkdir(exist_ok=True)
         self.servers: dict[str, Process] = {}
         self.babel: Process | None = None
+        self.drained = ""
 
     def install(self) -> "InstalledHub":
         """Run the kit's installer."""
@@ -46,7 +47,27 @@ class InstalledHub:
 
     def units(self) -> list[str]:
         """The units that the kit has the machine start."""
-        return [line.split()[0] for line in (self.kit / "units").read_text().splitlines()]
+        return list(dict.fromkeys(unit for unit, *_ in self._units()))
+
+    def _units(self) -> list[list[str]]:
+        """The kit's lines: a unit, how it takes up changes, and of which files."""
+        return [line.split() for line in (self.kit / "units").read_text().splitlines()]
+
+    def upgrade(self) -> list[str]:
+        """Run the installer, and have units take up what has changed, as it does where it starts
+        services; return what was done."""
+        changed = {line.strip() for line in self.run_installer(check=True).stdout.splitlines()
+                   if line.startswith("  ")}
+        done: dict[str, str] = {}
+        for unit, how, *needs in self._units():
+            if changed.isdisjoint(needs) or done.get(unit) == "restart":
+                continue
+            done[unit] = how
+            if how == "restart":
+                self.restart_unit(unit)
+            else:
+                self.host.run(*self.command(unit, "Reload"))
+        return [f"{how} {unit}" for unit, how in done.items()]
 
     def start_unit(self, unit: str) -> None:
         """Start what a unit starts, once it is up."""
@@ -58,12 +79,12 @@ class InstalledHub:
         else:
             self.babel = self.host.spawn(*self.command(unit), name="babel")
 
-    def command(self, unit: str) -> list[str]:
-        """What an installed unit starts."""
+    def command(self, unit: str, what: str = "Start") -> list[str]:
+        """What an installed unit runs to start, or to do something else."""
         text = (self.root / "etc/systemd/system" / unit).read_text()
-        found = re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)
+        found = re.search(rf"^Exec{what}=(.*)$", text, re.MULTILINE)
         if not found:
-            raise LabError(f"{unit} starts nothing")
+            raise LabError(f"{unit} has no Exec{what}")
         return found[1].split()
 
     def _start_openvpn(self, name: str) -> None:
@@ -74,12 +95,20 @@ class InstalledHub:
             process.wait_for(_UP)
 
     def restart_unit(self, unit: str) -> None:
-        """Stop what a unit has started, and start it with what is installed."""
+        """Stop what a unit has started, and start it with what is installed; traffic is moved
+        away meanwhile, as the installer does it."""
+        self._drain("away", unit)
         found = re.fullmatch(r"openvpn-server@(.*)\.service", unit)
         running = self.servers.get(found[1]) if found else self.babel
         if running is not None:
             running.stop()
         self.start_unit(unit)
+        self._drain("back", unit)
+
+    def _drain(self, way: str, unit: str) -> None:
+        """The installer's own script; what it says is kept for the tests."""
+        done = self.host.run(str(self.root / "usr/local/lib/branchline/hub-drain"), way, unit)
+        self.drained += done.stdout
 
 
 class BundleGateway(Gateway):

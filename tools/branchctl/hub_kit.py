@@ -12,16 +12,21 @@ from branchctl.record import Record
 
 _OURS, _OPENVPN, _UNITS = "etc/branchline", "etc/openvpn/server", "etc/systemd/system"
 _KEYS = f"{_OPENVPN}/{openvpn_conf.FOLDER}"
-_NETWORK = "usr/local/lib/branchline/hub-network"
+_SCRIPTS = "usr/local/lib/branchline"
+_NETWORK = f"{_SCRIPTS}/hub-network"
 _SYSCTL = "etc/sysctl.d/90-branchline.conf"
 _RUN = "@ROOT@/run/branchline"
 _COMMANDS = {
-    "babeld": f"/usr/sbin/babeld -c @ROOT@/{_OURS}/babeld.conf -I {_RUN}/babeld.pid "
+    "babeld": f"/usr/sbin/babeld -c @ROOT@/{_OURS}/babeld-keys.conf "
+              f"-c @ROOT@/{_OURS}/babeld.conf -I {_RUN}/babeld.pid "
               f"-S @ROOT@/var/lib/branchline/babel-state -G {_RUN}/babeld.sock",
     "bird": f"/usr/sbin/bird -f -c @ROOT@/{_OURS}/bird.conf -s {_RUN}/bird.sock "
             f"-P {_RUN}/bird.pid",
 }
-_BIRD_RELOAD = f"\nExecReload=/usr/sbin/birdc -s {_RUN}/bird.sock configure"
+_RELOADS = {
+    "babeld": f"@ROOT@/{_SCRIPTS}/babeld-keys {_RUN}/babeld.sock @ROOT@/{_OURS}/babeld-keys.conf",
+    "bird": f"/usr/sbin/birdc -s {_RUN}/bird.sock configure",
+}
 
 
 class HubKit:
@@ -42,8 +47,10 @@ class HubKit:
             f"{_OURS}/hub.env": self._environment(),
             f"{_OURS}/policy.nft": firewall.hub_rules(
                 self._fleet, self._record, self._hub, self._title("firewall")),
-            f"{_OURS}/{self._hub.babel}.conf": self._babel(),
-            _NETWORK: _static("hub-network"), _SYSCTL: _static("90-branchline.conf"),
+            **{f"{_OURS}/{name}": text for name, text in self._babel().items()},
+            **{f"{_SCRIPTS}/{name}": _static(name)
+               for name in ("hub-network", "hub-drain", "babeld-keys")},
+            _SYSCTL: _static("90-branchline.conf"),
             f"{_UNITS}/branchline-network.service": _static("branchline-network.service"),
             f"{_UNITS}/branchline-babel.service": self._babel_unit(),
             **{f"{_KEYS}/{name}": text for name, text in self._keys.items()},
@@ -84,19 +91,23 @@ class HubKit:
 
     def _environment(self) -> str:
         prefixes = " ".join(map(str, self._hub.networks()))
-        return f"ADDRESS={self._record.addresses[self._hub.name]}\nPREFIXES='{prefixes}'\n"
+        return f"ADDRESS={self._record.addresses[self._hub.name]}\nPREFIXES='{prefixes}'\n" \
+               f"HELLO_MS={self._fleet.hello_ms}\n"
 
-    def _babel(self) -> str:
+    def _babel(self) -> dict[str, str]:
+        """The Babel daemon's files."""
         arguments = self._fleet, self._record, self._hub
         if self._hub.babel == "bird":
-            return babel_conf.bird(*arguments, self._babel_keys, self._title("Babel"))
+            return {"bird.conf": babel_conf.bird(*arguments, self._babel_keys,
+                                                 self._title("Babel"))}
         key = self._babel_keys[0] if self._babel_keys else None
-        return babel_conf.babeld(*arguments, key, self._title("Babel"))
+        return {"babeld.conf": babel_conf.babeld(*arguments, key, self._title("Babel")),
+                "babeld-keys.conf": babel_conf.babeld_keys(key, self._title("Babel's key"))}
 
     def _babel_unit(self) -> str:
         unit = _static("branchline-babel.service")
         unit = unit.replace("@COMMAND@", _COMMANDS[self._hub.babel])
-        return unit.replace("@RELOAD@", _BIRD_RELOAD if self._hub.babel == "bird" else "")
+        return unit.replace("@RELOAD@", _RELOADS[self._hub.babel])
 
     def _served(self) -> list[str]:
         """The stock clients that may connect here."""
@@ -118,7 +129,7 @@ class HubKit:
     def _units(self) -> str:
         """What the installer starts, in order: unit, how it takes up changes, of which files.
 
-        OpenVPN reads client-config-dirs and the CRL at each connection.
+        A unit has a line for each way in which it takes up changes. OpenVPN reads client-config-dirs and the CRL at each connection.
         """
         common = [f"{_KEYS}/ca.crt"]
         hub_keys = [f"{_KEYS}/hub.crt", f"{_KEYS}/hub.key"]
@@ -131,9 +142,13 @@ class HubKit:
             own = hub_keys if link.listens else [f"{_KEYS}/mesh.crt", f"{_KEYS}/mesh.key"]
             lines.append(" ".join([_unit(link), "restart", _conf(link), *common, *own,
                                    f"{_KEYS}/mesh-{link.peer}.key"]))
-        how = "reload" if self._hub.babel == "bird" else "restart"
-        lines.append(f"branchline-babel.service {how} {_OURS}/{self._hub.babel}.conf "
-                     f"{_UNITS}/branchline-babel.service")
+        babel = "branchline-babel.service"
+        if self._hub.babel == "bird":
+            lines += [f"{babel} restart {_UNITS}/{babel}", f"{babel} reload {_OURS}/bird.conf"]
+        else:
+            # Of all that babeld reads only a key can be changed while it runs.
+            lines += [f"{babel} restart {_OURS}/babeld.conf {_UNITS}/{babel}",
+                      f"{babel} reload {_OURS}/babeld-keys.conf"]
         return "\n".join(lines) + "\n"
 
 

@@ -91,7 +91,7 @@ fi
 
 mode_of() {
     case $1 in
-    *.key | */babeld.conf | */bird.conf) echo 600 ;;
+    *.key | */babeld-keys.conf | */bird.conf) echo 600 ;;
     usr/*) echo 755 ;;
     *) echo 644 ;;
     esac
@@ -135,19 +135,30 @@ done <"$OURS/installed"
 # ---- services ----
 
 if [ "$start" = yes ]; then
+    drain=$ROOT/usr/local/lib/branchline/hub-drain
+    trap '"$drain" end' EXIT
     systemctl daemon-reload
     while read -r unit _; do
         grep -q "^$unit " units || systemctl disable --quiet --now "$unit" || :
     done <"$OURS/units"
+    fresh=  # units that have taken up everything
     while read -r unit how needs; do
         changed=no
         for path in $needs; do
             if grep -qxF "$path" "$OURS/pending"; then changed=yes; fi
         done
+        case $fresh in *" $unit "*) continue ;; esac
         systemctl enable --quiet "$unit"
         if ! systemctl is-active --quiet "$unit"; then
             say "starting $unit"
             systemctl start "$unit"
+            fresh="$fresh $unit "
+        elif [ $changed = yes ] && [ "$how" = restart ]; then
+            say "moving traffic away and back, to restart $unit"
+            "$drain" away "$unit"
+            systemctl restart "$unit"
+            "$drain" back "$unit"
+            fresh="$fresh $unit "
         elif [ $changed = yes ]; then
             say "$how: $unit"
             systemctl "$how" "$unit"

@@ -66,7 +66,9 @@ class InstalledHub:
             if how == "restart":
                 self.restart_unit(unit)
             else:
+                self._drain("away", unit)
                 self.host.run(*self.command(unit, "Reload"))
+                self._drain("back", unit)
         return [f"{how} {unit}" for unit, how in done.items()]
 
     def start_unit(self, unit: str) -> None:

@@ -3,7 +3,14 @@
 import dataclasses
 import ipaddress
 
-from branchctl.kit_names import AGENT_PROTOCOL, COPY_PROTOCOL, DEVICES, LINK_LOCAL, instances, mesh_links
+from branchctl.kit_names import (
+    AGENT_PROTOCOL,
+    COPY_PROTOCOL,
+    DEVICES,
+    LINK_LOCAL,
+    instances,
+    mesh_links,
+)
 from branchctl.model import Fleet, Hub
 from branchctl.reader import Network
 from branchctl.record import Record

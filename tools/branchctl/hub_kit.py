@@ -129,7 +129,8 @@ class HubKit:
     def _units(self) -> str:
         """What the installer starts, in order: unit, how it takes up changes, of which files.
 
-        A unit has a line for each way in which it takes up changes. OpenVPN reads client-config-dirs and the CRL at each connection.
+        A unit has a line for each way in which it takes up changes. OpenVPN reads
+        client-config-dirs and the CRL at each connection.
         """
         common = [f"{_KEYS}/ca.crt"]
         hub_keys = [f"{_KEYS}/hub.crt", f"{_KEYS}/hub.key"]

@@ -153,15 +153,12 @@ if [ "$start" = yes ]; then
             say "starting $unit"
             systemctl start "$unit"
             fresh="$fresh $unit "
-        elif [ $changed = yes ] && [ "$how" = restart ]; then
-            say "moving traffic away and back, to restart $unit"
-            "$drain" away "$unit"
-            systemctl restart "$unit"
-            "$drain" back "$unit"
-            fresh="$fresh $unit "
         elif [ $changed = yes ]; then
-            say "$how: $unit"
+            say "$how: $unit, when nothing depends on it"
+            "$drain" away "$unit"
             systemctl "$how" "$unit"
+            "$drain" back "$unit"
+            if [ "$how" = restart ]; then fresh="$fresh $unit "; fi
         fi
     done <units
 fi

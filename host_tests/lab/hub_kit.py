@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -114,16 +115,33 @@ class InstalledHub:
 
 
 class BundleGateway(Gateway):
-    """Our gateway, run from a bundle."""
+    """Our gateway, run from a bundle; `engines` are the tunnels' that are not native."""
 
     def __init__(self, host: Host, bundle: Path, **options):
         config = json.loads((bundle / "gateway.json").read_text())
         super().__init__(host, {each["name"]: "" for each in config["tunnels"]},
                          name=config["name"], **options)
         self.bundle = bundle
+        self.engines: dict[str, str] = {}
 
     def write(self) -> Path:
         """Copy the bundle, as it is now, to the gateway's folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.copytree(self.bundle, self.folder)
+        shutil.copytree(self.bundle, self.folder, dirs_exist_ok=True)
+        path = self.folder / "gateway.json"
+        config = json.loads(path.read_text())
+        for tunnel in config["tunnels"]:
+            tunnel["engine"] = self.engines.get(tunnel["name"], "native")
+        path.write_text(json.dumps(config))
         return self.folder
+
+    def reload(self) -> str:
+        """Copy the bundle as it is now, and have the gateway take it up; return what it says."""
+        self.write()
+        return self.hang_up()
+
+    def hang_up(self) -> str:
+        """Have the gateway read its folder again; return what it says."""
+        said = r"^.* gateway reload (.*)$"
+        before = len(re.findall(said, self.log(), re.MULTILINE))
+        self.process.signal(signal.SIGHUP)
+        return self.wait_for(said, count=before + 1)[1]

@@ -144,7 +144,7 @@ def _content(entry):
 def differences(running, fresh):
     """The keys of gateway.json that have changed and that only a start takes up."""
     names = [
-        name
+        name.partition("_")[0]
         for name in ("address", "lans", "watchdog", "api", "state", "log_level")
         if _plain(getattr(running, name)) != _plain(getattr(fresh, name))
     ]

@@ -37,11 +37,11 @@ class Operator:
 
     def _wait(self) -> None:
         """Both hubs can carry the pings, as whoever takes care waits for before the next step."""
-        for name, gateway in self.gateways.items():
-            eventually(lambda: self._ways(gateway) >= {"bl-paris", "bl-dublin"},
-                       f"{name} hears both hubs", 60)
-        for name, hub in self.hubs.items():
-            eventually(lambda: len(self._branches(hub)) == 2, f"{name} reaches both branches", 60)
+        gateways, hubs = self.gateways.values(), self.hubs.values()
+        eventually(lambda: all(self._ways(each) >= {"bl-paris", "bl-dublin"} for each in gateways),
+                   "both branches hear both hubs", 60)
+        eventually(lambda: all(len(self._branches(each)) == 2 for each in hubs),
+                   "both hubs reach both branches", 60)
         lyon = self.network.desks["lyon"]
         eventually(lambda: lyon.ping(DESK, timeout=0.5).received, "lyon reaches nice", 60)
 

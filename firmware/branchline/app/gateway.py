@@ -245,6 +245,7 @@ class Gateway:
             # Perhaps mended: that takes all of it.
             self._leave_safe_mode()
             return
+        gc.collect()  # the parsers are large
         try:
             if self._reload is None:
                 from branchline.app.reload import Reload

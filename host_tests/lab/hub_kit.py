@@ -97,16 +97,18 @@ class InstalledHub:
         if "mesh" not in name:
             process.wait_for(_UP)
 
-    def restart_unit(self, unit: str) -> None:
+    def restart_unit(self, unit: str, at_once: bool = False) -> None:
         """Stop what a unit has started, and start it with what is installed; traffic is moved
-        away meanwhile, as the installer does it."""
-        self._drain("away", unit)
+        away meanwhile, as the installer does it, unless it is to be done at once."""
+        if not at_once:
+            self._drain("away", unit)
         found = re.fullmatch(r"openvpn-server@(.*)\.service", unit)
         running = self.servers.get(found[1]) if found else self.babel
         if running is not None:
             running.stop()
         self.start_unit(unit)
-        self._drain("back", unit)
+        if not at_once:
+            self._drain("back", unit)
 
     def _drain(self, way: str, unit: str) -> None:
         """The installer's own script; what it says is kept for the tests."""

@@ -15,7 +15,7 @@ _MAX_DEVICE = 15
 # routes of this protocol.
 AGENT_PROTOCOL = 190
 # The same for the routes that hub-drain holds.
-COPY_PROTOCOL = 191
+COPY_PROTOCOL = 192
 # What branches have as link-local addresses in tunnels: fe80::b:NUMBER.
 LINK_LOCAL = "fe80::b:{:x}"
 

@@ -24,6 +24,8 @@ class Operator:
         self.gateways = {name: network.gateway(name) for name in ("lyon", "nice")}
         self.gateways["nice"].engines = {"dublin": "openvpn"}
         for gateway in self.gateways.values():
+            # On a machine that is busy a link may seem lost, whereupon pings are.
+            gateway.further = {"watchdog": {"probe_ms": 2000}}
             gateway.start()
         self._wait()
 
@@ -71,14 +73,16 @@ class Operator:
 
 @pytest.fixture
 def operator(lab):
-    return Operator(FleetNetwork(lab, {"paris": "babeld", "dublin": "bird"}).start())
+    network = FleetNetwork(lab, {"paris": "babeld", "dublin": "bird"})
+    path = network.folder / "fleet.toml"
+    path.write_text(path.read_text().replace("hello_ms = 200", "hello_ms = 500"))
+    network.branchctl("provision")
+    return Operator(network.start())
 
 
-def test_keys_and_hubs_are_changed_without_a_lost_ping(operator):
-    branchctl = operator.network.branchctl
-    hubs = tuple(operator.hubs)
-
-    # Certificates: of the branches, both tunnels one after the other, and of the hubs.
+def test_certificates_are_renewed_without_a_lost_ping(operator):
+    """Of the branches, whose tunnels start anew one after the other, and of the hubs."""
+    branchctl, hubs = operator.network.branchctl, tuple(operator.hubs)
     branchctl("renew", "lyon", "nice")
     with operator.no_ping_lost():
         assert operator.reload() == 2 * ["tunnels to start anew: paris, dublin"]
@@ -89,26 +93,31 @@ def test_keys_and_hubs_are_changed_without_a_lost_ping(operator):
             assert operator.upgrade(hub) == [
                 f"restart {unit}" for unit in (UDP, TCP, MESH.format(other))]
 
-    # tls-crypt-v2: the branches' keys, then what one hub has wrapped all of them with.
+
+def test_tls_crypt_keys_are_rotated_without_a_lost_ping(operator):
+    """The branches' keys, then what one hub has wrapped all of them with."""
+    branchctl = operator.network.branchctl
     branchctl("rotate", "tls-crypt")
     with operator.no_ping_lost():
         assert operator.reload() == 2 * ["tunnels to start anew: paris, dublin"]
-        operator.wait_up(4)
+        operator.wait_up(2)
     branchctl("rotate", "tls-crypt", "--server", "paris")
     with operator.no_ping_lost():
         assert operator.reload() == 2 * ["tunnels to start anew: paris"]
         assert operator.upgrade("paris") == [f"restart {UDP}", f"restart {TCP}"]
-        operator.wait_up(5, "paris")
+        operator.wait_up(3, "paris")
 
-    # Babel's key, in its three steps.
+
+def test_babel_takes_keys_and_branches_without_a_lost_ping(operator):
+    """A key in its three steps; then another branch, which Babel's filters know; then nothing, as
+    there are mistakes."""
+    branchctl, hubs = operator.network.branchctl, tuple(operator.hubs)
     for step in (("dublin",), ("paris",), ("dublin",)):
         branchctl("rotate", "babel", "--yes")
         with operator.no_ping_lost():
             assert set(operator.reload()) == {"no profile has changed"}
             for hub in hubs:
                 assert operator.upgrade(hub) == [f"reload {BABEL}"] * (hub in step)
-
-    # Another branch: Babel's filters know it.
     path = operator.network.folder / "fleet.toml"
     path.write_text(path.read_text().replace(
         "[branches]", '[branches]\nmetz = { lans = ["192.168.13.0/24"] }'))
@@ -117,8 +126,6 @@ def test_keys_and_hubs_are_changed_without_a_lost_ping(operator):
         operator.reload()
         assert f"restart {BABEL}" in operator.upgrade("paris")
         assert f"reload {BABEL}" in operator.upgrade("dublin")
-
-    # A folder with a mistake in it: all stays as it was.
     lyon = operator.gateways["lyon"]
     with operator.no_ping_lost():
         (lyon.folder / "paris.ovpn").write_text("remote\n")

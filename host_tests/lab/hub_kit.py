@@ -117,7 +117,8 @@ class InstalledHub:
 
 
 class BundleGateway(Gateway):
-    """Our gateway, run from a bundle; `engines` are the tunnels' that are not native."""
+    """Our gateway, run from a bundle; `engines` are the tunnels' that are not native, `further`
+    keys of gateway.json that the bundle does not have."""
 
     def __init__(self, host: Host, bundle: Path, **options):
         config = json.loads((bundle / "gateway.json").read_text())
@@ -125,12 +126,13 @@ class BundleGateway(Gateway):
                          name=config["name"], **options)
         self.bundle = bundle
         self.engines: dict[str, str] = {}
+        self.further: dict = {}
 
     def write(self) -> Path:
         """Copy the bundle, as it is now, to the gateway's folder."""
         shutil.copytree(self.bundle, self.folder, dirs_exist_ok=True)
         path = self.folder / "gateway.json"
-        config = json.loads(path.read_text())
+        config = {**json.loads(path.read_text()), **self.further}
         for tunnel in config["tunnels"]:
             tunnel["engine"] = self.engines.get(tunnel["name"], "native")
         path.write_text(json.dumps(config))

@@ -19,7 +19,8 @@ _values = st.recursive(
 _keys = st.sampled_from(
     ["name", "address", "lans", "tunnels", "routing", "log", "profile", "device", "engine",
      "level", "protocol", "keys", "watchdog", "probe", "state", "damping", "per_hour", "wan",
-     "probe_ms", "suppress", "max_s", "servers", "clients", "hubs", "accept", "management"]
+     "probe_ms", "suppress", "max_s", "servers", "clients", "hubs", "accept", "management",
+     "filter", "peers", "rules", "allow", "to", "from"]
 )  # fmt: skip
 _configs = st.builds(
     lambda config, role: {**config, **role},

@@ -46,7 +46,7 @@ class Hub:
         if config.routing:
             from branchline.app.routing import Routing
 
-            self._routing = Routing(config, system, lambda: ())
+            self._routing = Routing(config, system, lambda: (), records)
         self._stopping = False
         snapshot = status(self.status) if status else None
         parts = [self, self._peers, self._routing, records, snapshot]

@@ -55,14 +55,18 @@ def read_routing(item, of_hub=False):
 
 
 def _interfaces(item):
-    devices = []
+    """Of (device, whether packets are signed there): names, or objects that say more."""
+    interfaces = []
     for where, value in item.items("interfaces", _MAX_ITEMS, REQUIRED):
-        if not isinstance(value, str) or not 0 < len(value) <= MAX_DEVICE or "/" in value:
-            fail(where, "must be a device's name of 1 to %d characters" % MAX_DEVICE)
-        if value in devices:
+        if not isinstance(value, dict):
+            value = {"device": value}
+        each = JsonObject(value, where)
+        each.allow("device", "signed")
+        device = each.word("device", longest=MAX_DEVICE)
+        if device in [other for other, _ in interfaces]:
             fail(where, "is there twice", "list each device once")
-        devices.append(value)
-    return devices
+        interfaces.append((device, each.flag("signed", True)))
+    return interfaces
 
 
 def _accept(value, where):

@@ -61,8 +61,9 @@ class FleetLab:
         """
         fleet, record = _read(folder)
         stubs, absent, slow = set(stubs), set(absent), slow or {}
-        self.lab, self.folder, self.fleet = lab, folder, fleet
+        self.lab, self.folder, self.fleet, self.record = lab, folder, fleet, record
         _check_names(fleet, stubs, absent, slow)
+        _check_products(folder, fleet, absent)
         outside = Internet(lab, _public_prefix(fleet), free_name("internet", fleet.members))
         ground = Ground(lab, outside, fleet, record, folder)
         self.internet, self._ground = outside, ground
@@ -93,6 +94,11 @@ class FleetLab:
     def sites(self) -> dict[str, Site]:
         """All members that take part."""
         return {**self.hubs, **self.branches, **self.clients}
+
+    def host_names(self) -> list[str]:
+        """All hosts: each member, what is behind it, and the internet's router."""
+        return [name for site in self.sites.values() for name in (site.name, *site.inside)] + [
+            self.internet.router.name]
 
     def start(self, *names: str, tell: Callable[[str], None] = lambda text: None) -> "FleetLab":
         """Start these (by default all), hubs first; branches and clients need not be up yet."""
@@ -175,6 +181,17 @@ def _check_names(fleet: Fleet, stubs: set[str], absent: set[str], slow: dict) ->
         for name in names:
             if name not in known:
                 raise LabError(f"the fleet has no {name}: known are {', '.join(known)}")
+
+
+def _check_products(folder: Path, fleet: Fleet, absent: set[str]) -> None:
+    for members, product in ((fleet.hubs, "kits/{}/MANIFEST"),
+                             (fleet.branches, "bundles/{}/MANIFEST"),
+                             (fleet.clients, "clients/{}.ovpn")):
+        for name in members.keys() - absent:
+            path = folder / product.format(name)
+            if not path.exists():
+                raise LabError(f"{path} is missing: run branchctl provision there, or leave "
+                               f"{name} out")
 
 
 def _public_prefix(fleet: Fleet) -> str:

@@ -34,7 +34,8 @@ _SETTINGS = {
     "net/ipv6/conf/all/forwarding": "1",
     "net/ipv6/conf/default/accept_dad": "0",  # addresses are usable at once
 }
-_WITH_HOSTS_FILE = [
+# The path of the hosts file and the command follow.
+WITH_HOSTS_FILE = [
     "unshare", "--mount", "--propagation", "private",
     "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"',
 ]
@@ -147,7 +148,7 @@ class Host:
         return self.directory / "hosts"
 
     def _execute(self, function, argv: tuple[str, ...], **options):
-        wrapper = [*_WITH_HOSTS_FILE, str(self._hosts_file)] if self._names else []
+        wrapper = [*WITH_HOSTS_FILE, str(self._hosts_file)] if self._names else []
         try:
             return self.call(function, [*wrapper, *map(str, argv)], **options)
         except FileNotFoundError:

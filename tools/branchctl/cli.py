@@ -6,6 +6,7 @@ from branchctl import (
     check,
     init,
     inventory,
+    lab,
     policy_command,
     provision,
     renew,
@@ -40,3 +41,4 @@ app.add_typer(rotate.app, name="rotate")
 app.command(name="inventory")(inventory.command)
 app.add_typer(policy_command.app, name="policy")
 app.command(name="status")(status.command)
+app.add_typer(lab.app, name="lab")

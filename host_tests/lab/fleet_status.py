@@ -4,7 +4,7 @@ import ipaddress
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-from branchctl.kit_names import instances, mesh_links, tunnel_device
+from branchctl.kit_names import mesh_links, tunnel_device
 from branchctl.policy import allowed
 from host_tests.lab.errors import LabError
 from host_tests.lab.fleet_lab import FleetLab
@@ -98,8 +98,7 @@ def _way(fleet: FleetLab, pair: dict, routes: dict[str, dict[str, str]]) -> str 
     if isinstance(site, HubSite):
         record = fleet.record
         links = {link.device: link.peer for link in mesh_links(fleet.fleet, record, site.member)}
-        served = {each.device for each in instances(site.member)}
-        return links.get(device) or (pair["to"] if device in served else None)
+        return links.get(device) or (pair["to"] if device in site.devices_in else None)
     devices = {tunnel_device(fleet.fleet, fleet.record, hub): hub for hub in fleet.hubs}
     return devices.get(device)
 

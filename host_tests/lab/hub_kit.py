@@ -2,15 +2,20 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
+from host_tests.lab.babel import Daemon
+from host_tests.lab.babeld import Babeld
+from host_tests.lab.bird import Bird
 from host_tests.lab.errors import LabError
 from host_tests.lab.gateway import Gateway
 from host_tests.lab.netns import Host
 from host_tests.lab.process import Process
 
+_BABEL = "branchline-babel.service"
 _UP = "Initialization Sequence Completed"
 
 
@@ -61,6 +66,20 @@ class InstalledHub:
         for process in self.processes():
             process.kill()
 
+    def restart(self) -> None:
+        """Start all after kill(), as on a machine that starts afresh."""
+        for family in ("-4", "-6"):
+            for protocol in ("babel", "bird"):
+                self.host.ip(family, "route", "flush", "proto", protocol)
+        self.start()
+
+    @property
+    def routing(self) -> Daemon:
+        """The Babel daemon, to ask it what it knows."""
+        found = re.search(r"/(babeld|bird)\b", " ".join(self.command(_BABEL)))
+        kind = {"babeld": Babeld, "bird": Bird}[found[1]]
+        return kind(self.host, {}, control=self.root / f"run/branchline/{found[1]}.sock")
+
     def units(self) -> list[str]:
         """The units that the kit has the machine start."""
         return [line.split()[0] for line in (self.kit / "units").read_text().splitlines()]
@@ -73,15 +92,20 @@ class InstalledHub:
         elif "network" in unit:
             self.host.run(*self.command(unit))
         else:
+            for command in self._commands(unit, "ExecStartPre"):
+                self.host.run(*command)
             self.babel = self.host.spawn(*self.command(unit), name="babel")
 
     def command(self, unit: str) -> list[str]:
         """What an installed unit starts."""
-        text = (self.root / "etc/systemd/system" / unit).read_text()
-        found = re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)
+        found = self._commands(unit, "ExecStart")
         if not found:
             raise LabError(f"{unit} starts nothing")
-        return found[1].split()
+        return found[0]
+
+    def _commands(self, unit: str, when: str) -> list[list[str]]:
+        text = (self.root / "etc/systemd/system" / unit).read_text()
+        return [shlex.split(each) for each in re.findall(rf"^{when}=(.*)$", text, re.MULTILINE)]
 
     def _start_openvpn(self, name: str) -> None:
         folder = self.root / "etc/openvpn/server"

@@ -6,8 +6,8 @@ import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
 
-from branchctl.kit_names import tunnel_device
-from branchctl.model import Branch, Client, Fleet, Hub, Member
+from branchctl.kit_names import instances, tunnel_device
+from branchctl.model import BOARDS, Branch, Client, Fleet, Hub, Member
 from branchctl.reader import Network
 from branchctl.record import Record
 from host_tests.lab import openvpn
@@ -15,6 +15,7 @@ from host_tests.lab.errors import LabError
 from host_tests.lab.gateway import image_is_fresh
 from host_tests.lab.hub_kit import BundleGateway, InstalledHub
 from host_tests.lab.netns import Host, Internet, Lab
+from host_tests.lab.page import serve_page
 
 GATEWAY, STUB = "gateway", "stub"
 _SERVERS = "servers"  # the hub's device toward its data centre
@@ -166,8 +167,20 @@ class HubSite(Site):
         hosts = (endpoint.host for endpoint in self.member.endpoints)
         return list(dict.fromkeys([self.public, *(h for h in hosts if _is_address(h))]))
 
+    @property
+    def greeting(self) -> str:
+        """What the page at http://ADDRESS/ of its data centre says."""
+        return f"Hello from {self.name}\n"
+
+    @property
+    def devices_in(self) -> set[str]:
+        """Its devices toward those who dial in."""
+        return {each.device for each in instances(self.member)}
+
     def start(self) -> None:
         self.hub.install().start()
+        if self.inside:
+            serve_page(self.outlook, self.address, self.greeting)
 
     def missing(self, present: dict[str, Site]) -> str:
         return self.hub.missing() or self.routed(present)
@@ -222,15 +235,21 @@ class BranchSite(Site):
         if ending := self.gateway.process.ending():
             return ending
         devices = self.host.devices()
-        for hub in present:
-            if (device := self.device(hub)) and device not in devices:
+        for hub, site in present.items():
+            if isinstance(site, HubSite) and self.device(hub) not in (None, *devices):
                 return f"{self.name} has no tunnel to {hub}"
         return self.routed(present)
 
     def device(self, hub: str) -> str | None:
-        """The gateway's device toward a hub, if it has a name of its own."""
-        entries = self.gateway.config["tunnels"]
-        return next((each.get("device") for each in entries if each["name"] == hub), None)
+        """The branch's device toward a hub; None where the board gives it a name of its own."""
+        if not BOARDS[self.member.board]:
+            return None
+        return tunnel_device(self.ground.fleet, self.ground.record, hub)
+
+    def way_to(self, address: str) -> str | None:
+        """The hub by which the gateway reaches an address."""
+        device = self.host.device_to(address)
+        return next((hub for hub in self.ground.fleet.hubs if self.device(hub) == device), None)
 
 
 class ClientSite(Site):

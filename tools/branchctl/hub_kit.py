@@ -21,6 +21,8 @@ _COMMANDS = {
     "bird": f"/usr/sbin/bird -f -c @ROOT@/{_OURS}/bird.conf -s {_RUN}/bird.sock "
             f"-P {_RUN}/bird.pid",
 }
+# What babeld leaves behind in a crash keeps it from starting again.
+_BABELD_LEFT = f"ExecStartPre=/bin/rm -f {_RUN}/babeld.pid {_RUN}/babeld.sock\n"
 _BIRD_RELOAD = f"\nExecReload=/usr/sbin/birdc -s {_RUN}/bird.sock configure"
 
 
@@ -96,6 +98,7 @@ class HubKit:
     def _babel_unit(self) -> str:
         unit = _static("branchline-babel.service")
         unit = unit.replace("@COMMAND@", _COMMANDS[self._hub.babel])
+        unit = unit.replace("@BEFORE@", _BABELD_LEFT if self._hub.babel == "babeld" else "")
         return unit.replace("@RELOAD@", _BIRD_RELOAD if self._hub.babel == "bird" else "")
 
     def _served(self) -> list[str]:

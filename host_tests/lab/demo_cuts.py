@@ -99,7 +99,7 @@ class Cuts:
         """The prefixes that a hub reaches by its own tunnels to branches."""
         try:
             routes = hub.hub.routing.routes()
-        except OSError:  # it is just starting
+        except (OSError, LabError):  # it is just starting
             return set()
         return {route.prefix for route in routes
                 if route.selected and route.device in hub.devices_in}

@@ -11,11 +11,13 @@ from host_tests.lab.babel import Daemon
 from host_tests.lab.babeld import Babeld
 from host_tests.lab.bird import Bird
 from host_tests.lab.errors import LabError
-from host_tests.lab.gateway import Gateway
+from host_tests.lab.gateway import MICROPYTHON, Gateway
 from host_tests.lab.netns import Host
 from host_tests.lab.process import Process
 
 _BABEL = "branchline-babel.service"
+# Of babeld's routes, BIRD's, the agent's to clients and its own Babel's, and hub-network's.
+_PROTOCOLS = ("babel", "bird", "190", "201", "191")
 _UP = "Initialization Sequence Completed"
 
 
@@ -25,13 +27,16 @@ class InstalledHub:
         hub = InstalledHub(host, Path("kits/paris")).install().start()
     """
 
-    def __init__(self, host: Host, kit: Path):
+    def __init__(self, host: Host, kit: Path, interpreter: Path = MICROPYTHON):
+        """interpreter: what runs the hub's agent."""
         self.host = host
+        self.interpreter = interpreter
         self.kit = kit
         self.root = host.directory / "root"
         self.root.mkdir(exist_ok=True)
         self.servers: dict[str, Process] = {}
         self.babel: Process | None = None
+        self.agent: Process | None = None
 
     def install(self) -> "InstalledHub":
         """Run the kit's installer."""
@@ -41,7 +46,7 @@ class InstalledHub:
     def run_installer(self, check: bool = False) -> subprocess.CompletedProcess:
         """The installer's answer."""
         return self.host.run("sh", str(self.kit / "install.sh"), "--root", str(self.root),
-                             check=check)
+                             "--interpreter", str(self.interpreter), check=check)
 
     def start(self) -> "InstalledHub":
         """Start everything, in the order of the kit's units."""
@@ -51,7 +56,7 @@ class InstalledHub:
 
     def processes(self) -> list[Process]:
         """What runs, or has run."""
-        return [*self.servers.values(), *([self.babel] if self.babel else [])]
+        return [*self.servers.values(), *filter(None, (self.babel, self.agent))]
 
     def missing(self) -> str:
         """What has ended or is not up yet; "" if all is well."""
@@ -69,7 +74,7 @@ class InstalledHub:
     def restart(self) -> None:
         """Start all after kill(), as on a machine that starts afresh."""
         for family in ("-4", "-6"):
-            for protocol in ("babel", "bird"):
+            for protocol in _PROTOCOLS:
                 self.host.ip(family, "route", "flush", "proto", protocol)
         self.start()
 
@@ -91,10 +96,21 @@ class InstalledHub:
             self._start_openvpn(found[1])
         elif "network" in unit:
             self.host.run(*self.command(unit))
+        elif "agent" in unit:
+            self.agent = self._spawn(unit, "agent")
         else:
             for command in self._commands(unit, "ExecStartPre"):
                 self.host.run(*command)
-            self.babel = self.host.spawn(*self.command(unit), name="babel")
+            self.babel = self._spawn(unit, "babel")
+
+    def _spawn(self, unit: str, name: str) -> Process:
+        return self.host.spawn(*self.command(unit), name=name, env=self._environment(unit))
+
+    def _environment(self, unit: str) -> dict[str, str]:
+        return dict(re.findall(r"^Environment=(\w+)=(.*)$", self._text(unit), re.MULTILINE))
+
+    def _text(self, unit: str) -> str:
+        return (self.root / "etc/systemd/system" / unit).read_text()
 
     def command(self, unit: str) -> list[str]:
         """What an installed unit starts."""
@@ -104,8 +120,8 @@ class InstalledHub:
         return found[0]
 
     def _commands(self, unit: str, when: str) -> list[list[str]]:
-        text = (self.root / "etc/systemd/system" / unit).read_text()
-        return [shlex.split(each) for each in re.findall(rf"^{when}=(.*)$", text, re.MULTILINE)]
+        return [shlex.split(each)
+                for each in re.findall(rf"^{when}=(.*)$", self._text(unit), re.MULTILINE)]
 
     def _start_openvpn(self, name: str) -> None:
         folder = self.root / "etc/openvpn/server"
@@ -117,7 +133,10 @@ class InstalledHub:
     def restart_unit(self, unit: str) -> None:
         """Stop what a unit has started, and start it with what is installed."""
         found = re.fullmatch(r"openvpn-server@(.*)\.service", unit)
-        running = self.servers.get(found[1]) if found else self.babel
+        if found:
+            running = self.servers.get(found[1])
+        else:
+            running = self.agent if "agent" in unit else self.babel
         if running is not None:
             running.stop()
         self.start_unit(unit)

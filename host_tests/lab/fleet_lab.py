@@ -51,18 +51,20 @@ class FleetLab:
 
     def __init__(self, lab: Lab, folder: Path, *, stubs: Iterable[str] = (),
                  stub_hubs: Iterable[str] | None = None, absent: Iterable[str] = (),
-                 slow: dict[str, float] | None = None):
+                 idle: Iterable[str] = (), slow: dict[str, float] | None = None):
         """Make the hosts and the links between them; nothing runs yet.
 
         stubs      branches with stock clients and a static address in place of our gateway
         stub_hubs  the hubs that these connect to, by default all
         absent     members that are left out
+        idle       members that are there, but not started with the others
         slow       hubs -> ms that are added to each way of branches and clients to it
         """
         fleet, record = _read(folder)
         stubs, absent, slow = set(stubs), set(absent), slow or {}
         self.lab, self.folder, self.fleet, self.record = lab, folder, fleet, record
-        _check_names(fleet, stubs, absent, slow)
+        self._idle = set(idle)
+        _check_names(fleet, stubs, absent | self._idle, slow)
         _check_products(folder, fleet, absent)
         outside = Internet(lab, _public_prefix(fleet), free_name("internet", fleet.members))
         ground = Ground(lab, outside, fleet, record, folder)
@@ -104,17 +106,19 @@ class FleetLab:
         """Start these (by default all), hubs first; branches and clients need not be up yet."""
         with ThreadPoolExecutor(_THREADS) as pool:
             for sites in (self.hubs, {**self.branches, **self.clients}):
-                chosen = [site for site in sites.values() if not names or site.name in names]
+                chosen = [site for site in sites.values()
+                          if (site.name in names if names else site.name not in self._idle)]
                 for site in pool.map(_start, chosen):
                     tell(site.name)
         return self
 
     def missing(self) -> list[str]:
         """What is not up: processes, tunnels, routes. Only what Babel announces is awaited."""
-        present = {name: site for name, site in self.sites.items() if site.is_announced}
+        running = {name: site for name, site in self.sites.items() if name not in self._idle}
         return list(filter(None, (
-            site.missing({name: each for name, each in present.items() if each is not site})
-            for site in self.sites.values())))
+            site.missing({name: each for name, each in running.items()
+                          if each is not site and each.is_announced})
+            for site in running.values())))
 
     def wait(self, timeout: float = _TIMEOUT,
              tell: Callable[[str], None] = lambda text: None) -> "FleetLab":

@@ -52,10 +52,8 @@ def _reach(fleet: FleetLab, site: Site) -> list[dict]:
 
 
 def _hub(site: HubSite) -> dict:
-    daemon = site.hub.babel
-    return {**_common(site), "processes": {name: process.running
-                                           for name, process in site.hub.servers.items()},
-            "babel": daemon is not None and daemon.running}
+    return {**_common(site), "processes": {process.name.partition(" on ")[0]: process.running
+                                           for process in site.hub.processes()}}
 
 
 def _common(site: Site) -> dict:

@@ -74,7 +74,7 @@ class Site:
 
     @property
     def is_announced(self) -> bool:
-        """Whether others learn of it by Babel."""
+        """Whether others learn of it by Babel: from itself, or from a hub's agent."""
         return True
 
     def start(self) -> None:
@@ -261,10 +261,6 @@ class ClientSite(Site):
         super().__init__(ground, member)
         self.profile = ground.folder / "clients" / f"{member.name}.ovpn"
         self.client = openvpn.Client(self.host, self.profile.read_text(), name=member.name)
-
-    @property
-    def is_announced(self) -> bool:
-        return False
 
     def start(self) -> None:
         self.client.start()

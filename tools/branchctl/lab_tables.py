@@ -39,7 +39,6 @@ def _hubs(hubs: list[dict]) -> Table:
     table = _table("Hubs", "name", "public", "address", "behind it", "runs")
     for hub in hubs:
         dead = [name for name, runs in hub["processes"].items() if not runs]
-        dead += [] if hub["babel"] else ["Babel"]
         table.add_row(hub["name"], hub["public"], hub["address"], _behind(hub),
                       Text("not: " + ", ".join(dead), style=_BAD) if dead
                       else Text("all", style=_GOOD))

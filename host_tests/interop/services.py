@@ -1,4 +1,4 @@
-"""What members of a fleet may open towards each other, tried out: all pairs and services at once."""
+"""What members of a fleet open towards each other, tried out: all pairs and services at once."""
 
 import concurrent.futures
 import contextlib

@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from host_tests.lab.babel import Daemon
@@ -71,13 +72,15 @@ class InstalledHub:
         """What runs, or has run."""
         return [*self.servers.values(), *filter(None, (self.babel, self.agent))]
 
-    def missing(self) -> str:
-        """What has ended or is not up yet; "" if all is well."""
+    def missing(self, absent: Iterable[str] = ()) -> str:
+        """What has ended or is not up yet; "" if all is well. With absent hubs there is no
+        link."""
         for process in self.processes():
             if ending := process.ending():
                 return ending
-        return next((f"{process.name} has no connection" for process in self.servers.values()
-                     if _UP not in process.log()), "")
+        unlinked = {f"branchline-mesh-{hub}" for hub in absent}
+        return next((f"{process.name} has no connection" for name, process in self.servers.items()
+                     if name not in unlinked and _UP not in process.log()), "")
 
     def kill(self) -> None:
         """SIGKILL for all: as if the machine lost power."""

@@ -168,6 +168,21 @@ def test_accept_exactly_some_prefixes_of_one_neighbour():
     ]
 
 
+def _hub(interfaces):
+    return (
+        '{"name": "paris", "role": "hub", "clients": {"accept": ["10.0.0.0/8"]}, "servers": ['
+        '{"name": "s", "device": "bl-s", "management": "/run/s"}],'
+        ' "routing": {"protocol": "babel", "interfaces": [' + interfaces + "]}}"
+    )
+
+
+def test_a_hubs_interfaces_of_which_some_are_not_signed():
+    r = _load(_hub('"bl-s", {"device": "bl-mesh-2", "signed": false}')).routing
+    assert r.interfaces == [("bl-s", True), ("bl-mesh-2", False)]
+    error = str(raises(ConfigError, _load, _hub('"bl-s", {"device": "bl-s"}')))
+    assert error.startswith("gateway.json: routing.interfaces[1]: is there twice"), error
+
+
 def test_the_least_file():
     c = _load(_tunnels(_PARIS))
     assert (c.address, c.lans, c.routing, c.log_level) == (None, [], None, "info")
@@ -188,7 +203,10 @@ _MISTAKES = (
     ('{"name": 5}', "gateway.json: name: must be a string"),
     ('{"name": "a b"}', "gateway.json: name: may hold neither spaces"),
     ('{"nmae": "lyon"}', "gateway.json: nmae: unknown key (did you mean 'name'?)"),
-    ('{"name": "lyon", "zzz": 1}', "gateway.json: zzz: unknown key (known are: name, address"),
+    (
+        '{"name": "lyon", "zzz": 1}',
+        "gateway.json: zzz: unknown key (known are: name, role, address",
+    ),
     ('{"name": "lyon"}', "gateway.json: tunnels: is missing"),
     (_tunnels(""), "gateway.json: tunnels: holds no tunnel"),
     (_tunnels("5"), "gateway.json: tunnels[0]: must be an object"),
@@ -302,7 +320,7 @@ def test_a_file_that_cannot_be_read():
 
     assert "gateway.json: cannot be read" in str(raises(ConfigError, load_config, missing))
     assert "not UTF-8" in str(raises(ConfigError, load_config, lambda name: b'{"name": "\xff"}'))
-    assert "64 KB" in str(raises(ConfigError, load_config, lambda name: b" " * 65537))
+    assert "1 MB" in str(raises(ConfigError, load_config, lambda name: b" " * ((1 << 20) + 1)))
 
 
 def test_json_values():

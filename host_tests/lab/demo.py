@@ -70,6 +70,9 @@ def demonstrate(lab: Lab, daemon: Daemon, steps: Steps) -> None:
             _fetch(lyon.outlook, hub, results)
     with steps.step("ping nice's LAN from lyon's") as results:
         _ping(lyon.outlook, lyon.address, nice.address, results)
+    anna = fleet.clients["anna"]
+    with steps.step("ping nice's LAN from the laptop, which runs stock OpenVPN") as results:
+        _ping(anna.outlook, anna.virtual, nice.address, results)
     for table in (demo_tables.tunnels(gateways[0]), demo_tables.gateway_routes(gateways[0]),
                   demo_tables.hub_routes(fleet.hubs[_NEAR])):
         steps.console.print(table)

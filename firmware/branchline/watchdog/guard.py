@@ -49,11 +49,11 @@ class Guard:
 
     # ---- what happens to the tunnel ----
 
-    def tunnel_up(self, probed, now):
-        """Its session begins; probed: whether there is a way to probe it."""
+    def tunnel_up(self, probed, now, phase=None):
+        """Its session begins; probed: whether there is a way to probe it; phase: of Health."""
         self.is_up = True
         if probed:
-            self.health.start(now)
+            self.health.start(now, phase)
         if not probed or not self.health.ever_answered:
             # The session is all there is to know.
             self.ladder.end()

@@ -76,7 +76,7 @@ class Health:
         self._silent_since = None  # octets received when a suspicion began
         self._listened = 0
         self._running = False
-        self._since = self._began = 0
+        self._since = self._began = self._phase = 0
         self._events = []
         self._clear()
 
@@ -92,9 +92,11 @@ class Health:
 
     # ---- the tunnel ----
 
-    def start(self, now):
-        """The tunnel is up: begins to probe."""
+    def start(self, now, phase=None):
+        """The tunnel is up: begins to probe. phase: a tick from which whole intervals are
+        counted, or None for now; tunnels of one phase are probed in the same moment."""
         self._clear()
+        self._phase = now if phase is None else phase
         for i in range(_RING):
             self._open[i] = 0
         # Another session may go to another hub by another way.
@@ -152,7 +154,8 @@ class Health:
             else:
                 self._verdict_due = ticks_add(now, self._timeout_ms())
         if self._due is not None and ticks_diff(now, self._due) >= 0:
-            self._due = ticks_add(now, self._interval(now))
+            interval = self._interval(now)
+            self._due = ticks_add(now, interval - ticks_diff(now, self._phase) % interval)
             self._wanted = self._wanted or self._suspect < 0
 
     def _interval(self, now):
@@ -350,6 +353,11 @@ class Health:
             at = (self._sequence - back) & (_RING - 1)
             first = ticks_add(self._sent_at[at], self._timeout_ms())
         return earliest(first, self._due, self._burst_due, self._verdict_due)
+
+    @property
+    def has_news(self):
+        """Whether next_event() has something."""
+        return bool(self._events)
 
     def next_event(self):
         """The next (state, reason), or None."""

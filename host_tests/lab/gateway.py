@@ -20,6 +20,13 @@ _TIMEOUT = 20.0
 _POLL = 0.02
 
 
+def image_is_fresh() -> bool:
+    """Whether `make compile` has made an image of the firmware as it is."""
+    sources = (_ROOT / "firmware" / "branchline").rglob("*.py")
+    return _IMAGE.exists() and (
+        max(path.stat().st_mtime for path in sources) <= _IMAGE.stat().st_mtime)
+
+
 class Gateway:
     """The firmware, run as `make run` does.
 

@@ -44,6 +44,23 @@ class InstalledHub:
             self.start_unit(unit)
         return self
 
+    def processes(self) -> list[Process]:
+        """What runs, or has run."""
+        return [*self.servers.values(), *([self.babel] if self.babel else [])]
+
+    def missing(self) -> str:
+        """What has ended or is not up yet; "" if all is well."""
+        for process in self.processes():
+            if ending := process.ending():
+                return ending
+        return next((f"{process.name} has no connection" for process in self.servers.values()
+                     if _UP not in process.log()), "")
+
+    def kill(self) -> None:
+        """SIGKILL for all: as if the machine lost power."""
+        for process in self.processes():
+            process.kill()
+
     def units(self) -> list[str]:
         """The units that the kit has the machine start."""
         return [line.split()[0] for line in (self.kit / "units").read_text().splitlines()]

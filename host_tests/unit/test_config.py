@@ -52,8 +52,8 @@ def test_a_full_file():
     assert r.keys == [("k1", "hmac-sha256", unhex(_SECRET), none, none)]
     assert r.announce == [(unhex("c0a80b00"), 24)]
     assert r.accept == [
-        (unhex("0a000000"), 8, None, None, None),
-        (b"\xfd" + bytes(15), 8, None, None, None),
+        (unhex("0a000000"), 8, None, None, None, None),
+        (b"\xfd" + bytes(15), 8, None, None, None, None),
     ]
 
 
@@ -154,8 +154,18 @@ def test_accept_within_a_length_range_and_key_times():
         )
     ).routing
     assert (r.stub, r.max_routes) == (True, 100)
-    assert r.accept == [(unhex("0a000000"), 8, 16, 24, "tun0")]
+    assert r.accept == [(unhex("0a000000"), 8, 16, 24, "tun0", None)]
     assert r.keys[0][3:] == ((1795392000, None), (None, 1798761600))
+
+
+def test_accept_exactly_some_prefixes_of_one_neighbour():
+    accept = '{"neighbour": "fe80::b:2", "exactly": ["10.1.0.0/16", "10.100.0.2/32"]}'
+    r = _load(_with('"routing": {"protocol": "babel", "accept": [' + accept + "]}")).routing
+    peer = b"\xfe\x80" + bytes(11) + b"\x0b\0\2"
+    assert r.accept == [
+        (unhex("0a010000"), 16, 16, 16, None, peer),
+        (unhex("0a640002"), 32, 32, 32, None, peer),
+    ]
 
 
 def test_the_least_file():
@@ -246,6 +256,14 @@ _MISTAKES = (
      "gateway.json: routing.accept[0]: not an IPv4 address"),
     (_with('"routing": {"protocol": "babel", "accept": [8]}'),
      "gateway.json: routing.accept[0]: must be a string"),
+    (_with('"routing": {"protocol": "babel", "accept": [{"neighbour": "10.0.0.1",'
+           ' "prefix": "10.0.0.0/8"}]}'),
+     "gateway.json: routing.accept[0].neighbour: is not a link-local address"),
+    (_with('"routing": {"protocol": "babel", "accept": [{"exactly": [],'
+           ' "prefix": "10.0.0.0/8"}]}'),
+     "gateway.json: routing.accept[0]: has both prefix and exactly"),
+    (_with('"routing": {"protocol": "babel", "accept": [{"exactly": ["10/8"]}]}'),
+     "gateway.json: routing.accept[0].exactly[0]: not an IPv4 address"),
     (_with('"routing": {"protocol": "babel", "keys": [{"id": "k"}]}'),
      "gateway.json: routing.keys[0].algorithm: is missing"),
 )  # fmt: skip

@@ -27,8 +27,9 @@ _SMALL_HEAP = 1 << 20
 _COLLECT_EVERY = 8192
 
 
-def main(arguments):
-    """Runs the gateway; arguments: the command line without the program. Returns the exit code."""
+def main(arguments, slot=None):
+    """Runs the gateway; returns the exit code. arguments: the command line without the program;
+    slot: the branchboot.slots.Choice that this is a start of, if it is one."""
     if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
         sys.stdout.write(_USAGE)
         return 0 if arguments[:1] in (["-h"], ["--help"]) else 2
@@ -43,7 +44,9 @@ def main(arguments):
         except ConfigError as error:
             sys.stderr.write("error: " + str(error) + "\n")
             return 2
-        code = _run(folder, config, profiles)
+        if slot and config.state is not None:
+            config.state = slot.state
+        code = _run(folder, config, profiles, slot)
         if code is not None:
             return code
 
@@ -103,7 +106,7 @@ def _beside(path, read_file):
     return lambda name: read_file(name if name.startswith("/") else folder + name)
 
 
-def _records(folder, config, system, log):
+def _records(folder, config, system, log, slot):
     """(the Records or None, whether this is to be a safe start)."""
     if config.state is None:
         return None, False
@@ -111,17 +114,19 @@ def _records(folder, config, system, log):
 
     path = config.state if config.state.startswith("/") else folder + "/" + config.state
     records = Records(path, system, log, _is_small())
-    safe = records.starting()
+    safe = records.starting() or (slot is not None and slot.safe)
     if safe:
         config.simplify()
         text = "several starts in a row have crashed: tunnels only, for ten minutes"
         log("error", "gateway", "safe-mode", text)
         records.note("gateway", "safe-mode", text, True)
     records.note("gateway", "start", "branchline " + __version__)
+    if slot and slot.said:
+        records.note("gateway", "slot", slot.said)
     return records, safe
 
 
-def _run(folder, config, profiles):
+def _run(folder, config, profiles, slot):
     """The exit code, or None: to be run once more."""
     log = Log(config.log_level)
     log("info", "gateway", "start", config.name + " branchline " + __version__)
@@ -139,7 +144,7 @@ def _run(folder, config, profiles):
         log("error", "gateway", "failed", _reason(error))
         return 1
     try:
-        return _run_claimed(folder, config, profiles, system, log)
+        return _run_claimed(folder, config, profiles, system, log, slot)
     except MemoryError:
         gc.collect()
         log("error", "gateway", "failed", "the heap is too small: start with a larger -X heapsize")
@@ -148,11 +153,14 @@ def _run(folder, config, profiles):
         claim.close()
 
 
-def _run_claimed(folder, config, profiles, system, log):
+def _run_claimed(folder, config, profiles, system, log, slot):
     """As _run. What raises anything else is a crash, and counts as one."""
-    records, safe = _records(folder, config, system, log)
+    records, safe = _records(folder, config, system, log, slot)
     try:
-        ended = _gateway(folder, config, profiles, system, log, records, safe).run()
+        gateway = _gateway(folder, config, profiles, system, log, records, safe)
+        if slot:
+            gateway.confirm(slot)
+        ended = gateway.run()
         code = None if ended is None else 0 if ended else 1
     except ConfigError as error:
         sys.stderr.write("error: " + str(error) + "\n")

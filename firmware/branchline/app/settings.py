@@ -61,7 +61,8 @@ class Routing:
         # of (id, algorithm, secret octets, send, accept), the last two (from, until) or None each
         self.keys = []
         self.announce = None  # of (network octets, prefix length); None: address and lans
-        self.accept = []  # of (network octets, prefix length, shortest, longest, device)
+        # of (network octets, prefix length, shortest, longest, device, neighbour's octets)
+        self.accept = []
 
 
 class Watchdog:

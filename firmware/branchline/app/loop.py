@@ -8,9 +8,9 @@ from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 
 class Loop:
-    """poller: hal's; ticks(): the present tick; parts: objects with `handle_timer(now)`, which
-    returns True if it did what may concern the others, and `next_timer()`; is_over(): whether there
-    is a reason to end, asked after each look at them.
+    """poller: hal's; ticks(): the present tick; parts: objects with `next_timer()` and
+    `handle_timer(now)`, which returns True if it did what may concern the others; is_over():
+    whether there is a reason to end, asked after each look at them.
 
     A part is looked at when its own deadline is due; all of them are when a handler of the poller
     or another part may have changed something.

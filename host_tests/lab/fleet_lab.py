@@ -51,8 +51,8 @@ class FleetLab:
     """
 
     def __init__(self, lab: Lab, folder: Path, *, stubs: Iterable[str] = (),
-                 stock: Iterable[str] = (), stub_hubs: Iterable[str] | None = None, absent: Iterable[str] = (),
-                 slow: dict[str, float] | None = None):
+                 stock: Iterable[str] = (), stub_hubs: Iterable[str] | None = None,
+                 absent: Iterable[str] = (), slow: dict[str, float] | None = None):
         """Make the hosts and the links between them; nothing runs yet.
 
         stubs      branches with stock clients and a static address in place of our gateway

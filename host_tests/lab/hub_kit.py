@@ -60,6 +60,9 @@ class InstalledHub:
         """SIGKILL for all: as if the machine lost power."""
         for process in self.processes():
             process.kill()
+        # What is in memory only goes with the power.
+        for path in (self.root / "run" / "branchline").glob("*"):
+            path.unlink()
 
     def units(self) -> list[str]:
         """The units that the kit has the machine start."""

@@ -239,10 +239,10 @@ class BranchSite(Site):
         """Have what runs there leave in order."""
         if self.gateway:
             self.gateway.stop()
-        for client in self.stubs:
-            client.stop()
         if self.babel:
             self.babel.stop()
+        for client in self.stubs:
+            client.stop()
 
     def processes(self) -> list[Process]:
         """What start() has started last."""

@@ -37,6 +37,11 @@ to = "hubs"
 allow = "any"
 
 [[policy]]
+from = "branches"
+to = "clients"
+allow = "icmp"
+
+[[policy]]
 from = "lyon"
 to = "nice"
 allow = ["icmp", "tcp/80"]
@@ -52,8 +57,10 @@ allow = "icmp"
 class FleetNetwork:
     """Data centres, branches and a laptop on one internet, described by one fleet.toml."""
 
-    def __init__(self, lab: Lab, hubs: dict[str, str]):
-        """hubs: paris, and dublin if there are two; name -> Babel daemon."""
+    def __init__(self, lab: Lab, hubs: dict[str, str],
+                 interpreters: dict[str, Path] | None = None):
+        """hubs: paris, and dublin if there are two or more; name -> Babel daemon.
+        interpreters: hub -> what runs its agent, in place of MicroPython."""
         self.folder: Path = lab.directory / "fleet"
         text = "".join(_HUB.format(name=name, number=number, daemon=daemon)
                        for number, (name, daemon) in enumerate(hubs.items(), 1))
@@ -63,6 +70,8 @@ class FleetNetwork:
         self.lab = FleetLab(lab, self.folder)
         self.hosts = {name: site.host for name, site in self.lab.sites.items()}
         self.hubs = {name: site.hub for name, site in self.lab.hubs.items()}
+        for name, interpreter in (interpreters or {}).items():
+            self.hubs[name].interpreter = interpreter
         self.servers = {name: site.outlook for name, site in self.lab.hubs.items()}
         self.desks = {name: site.outlook for name, site in self.lab.branches.items()}
 
@@ -80,6 +89,12 @@ class FleetNetwork:
     def gateway(self, name: str) -> BundleGateway:
         """The gateway of a branch, not started."""
         return BundleGateway(self.hosts[name], self.folder / "bundles" / name)
+
+    def profile(self, hub: str) -> str:
+        """The laptop's profile, less all remotes but one hub's, by UDP."""
+        text = (self.folder / "clients" / "anna.ovpn").read_text()
+        return "\n".join(line for line in text.splitlines() if not line.startswith("remote ")
+                         or line == f"remote {hub}.example 1194 udp")
 
     def client(self, profile: str | None = None, **options) -> Client:
         """The laptop with its profile, or another, not started."""

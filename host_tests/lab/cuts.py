@@ -36,7 +36,7 @@ class Cuts:
     """What a router of an internet drops. Nobody is told: packets just vanish."""
 
     def __init__(self, router: Host, ends: dict[str, End]):
-        self._router, self._ends = router, ends
+        self._router, self.ends = router, ends
         self.pairs: set[tuple[str, ...]] = set()
 
     def cut(self, *names: str) -> bool:
@@ -61,13 +61,13 @@ class Cuts:
         lines: dict[str, list[str]] = {"iifname": [], "oifname": []}
         for pair in sorted(self.pairs):
             if len(pair) == 1:
-                device = self._ends[pair[0]].device
+                device = self.ends[pair[0]].device
                 for way, rules in lines.items():
                     rules.append(f'    {way} "{device}" meta protocol {{ ip, ip6 }} drop')
             else:
                 for rules in lines.values():
                     rules += [*self._between(*pair), *self._between(*reversed(pair))]
-        devices = ", ".join(f'"{end.device}"' for end in self._ends.values())
+        devices = ", ".join(f'"{end.device}"' for end in self.ends.values())
         text = _TABLE.format(devices=devices, arriving="\n".join(lines["iifname"]),
                              leaving="\n".join(lines["oifname"]))
         path = Pki(self._router.directory).write("cuts.nft", text)
@@ -78,7 +78,7 @@ class Cuts:
         rules = []
         for family, mark in (("ip6", True), ("ip", False)):
             there, here = (
-                ", ".join(each for each in self._ends[name].addresses if (":" in each) is mark)
+                ", ".join(each for each in self.ends[name].addresses if (":" in each) is mark)
                 for name in (target, source))
             if there and here:
                 rules.append(f"    {family} saddr {{ {here} }} {family} daddr {{ {there} }} drop")

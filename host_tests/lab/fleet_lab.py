@@ -52,19 +52,23 @@ class FleetLab:
 
     def __init__(self, lab: Lab, folder: Path, *, stubs: Iterable[str] = (),
                  stock: Iterable[str] = (), stub_hubs: Iterable[str] | None = None,
-                 absent: Iterable[str] = (), slow: dict[str, float] | None = None):
+                 absent: Iterable[str] = (), idle: Iterable[str] = (),
+                 slow: dict[str, float] | None = None):
         """Make the hosts and the links between them; nothing runs yet.
 
         stubs      branches with stock clients and a static address in place of our gateway
         stock      branches with stock clients and babeld in place of our gateway
         stub_hubs  the hubs that both connect to, by default all
         absent     members that are left out
+        idle       members that are there, but not started with the others
         slow       hubs -> ms that are added to each way of branches and clients to it
         """
         fleet, record = _read(folder)
         stubs, stock, absent, slow = set(stubs), set(stock), set(absent), slow or {}
-        self.lab, self.folder, self.fleet = lab, folder, fleet
-        _check_names(fleet, stubs | stock, absent, slow)
+        self.lab, self.folder, self.fleet, self.record = lab, folder, fleet, record
+        self._idle = set(idle)
+        _check_names(fleet, stubs | stock, absent | self._idle, slow)
+        _check_products(folder, fleet, absent)
         outside = Internet(lab, _public_prefix(fleet), free_name("internet", fleet.members))
         ground = Ground(lab, outside, fleet, record, folder)
         self.internet, self._ground = outside, ground
@@ -97,21 +101,28 @@ class FleetLab:
         """All members that take part."""
         return {**self.hubs, **self.branches, **self.clients}
 
+    def host_names(self) -> list[str]:
+        """All hosts: each member, what is behind it, and the internet's router."""
+        return [name for site in self.sites.values() for name in (site.name, *site.inside)] + [
+            self.internet.router.name]
+
     def start(self, *names: str, tell: Callable[[str], None] = lambda text: None) -> "FleetLab":
         """Start these (by default all), hubs first; branches and clients need not be up yet."""
         with ThreadPoolExecutor(_THREADS) as pool:
             for sites in (self.hubs, {**self.branches, **self.clients}):
-                chosen = [site for site in sites.values() if not names or site.name in names]
+                chosen = [site for site in sites.values()
+                          if (site.name in names if names else site.name not in self._idle)]
                 for site in pool.map(_start, chosen):
                     tell(site.name)
         return self
 
     def missing(self) -> list[str]:
         """What is not up: processes, tunnels, routes. Only what Babel announces is awaited."""
-        present = {name: site for name, site in self.sites.items() if site.is_announced}
+        running = {name: site for name, site in self.sites.items() if name not in self._idle}
         return list(filter(None, (
-            site.missing({name: each for name, each in present.items() if each is not site})
-            for site in self.sites.values())))
+            site.missing({name: each for name, each in running.items()
+                          if each is not site and each.is_announced})
+            for site in running.values())))
 
     def wait(self, timeout: float = _TIMEOUT,
              tell: Callable[[str], None] = lambda text: None) -> "FleetLab":
@@ -178,6 +189,17 @@ def _check_names(fleet: Fleet, stubs: set[str], absent: set[str], slow: dict) ->
         for name in names:
             if name not in known:
                 raise LabError(f"the fleet has no {name}: known are {', '.join(known)}")
+
+
+def _check_products(folder: Path, fleet: Fleet, absent: set[str]) -> None:
+    for members, product in ((fleet.hubs, "kits/{}/MANIFEST"),
+                             (fleet.branches, "bundles/{}/MANIFEST"),
+                             (fleet.clients, "clients/{}.ovpn")):
+        for name in members.keys() - absent:
+            path = folder / product.format(name)
+            if not path.exists():
+                raise LabError(f"{path} is missing: run branchctl provision there, or leave "
+                               f"{name} out")
 
 
 def _public_prefix(fleet: Fleet) -> str:

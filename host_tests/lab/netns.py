@@ -34,7 +34,8 @@ _SETTINGS = {
     "net/ipv6/conf/all/forwarding": "1",
     "net/ipv6/conf/default/accept_dad": "0",  # addresses are usable at once
 }
-_WITH_HOSTS_FILE = [
+# The path of the hosts file and the command follow.
+WITH_HOSTS_FILE = [
     "unshare", "--mount", "--propagation", "private",
     "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"',
 ]
@@ -137,6 +138,15 @@ class Host:
         return {line.split(":")[1].strip().split("@")[0]
                 for line in self.ip("-o", "link", "show").splitlines()}
 
+    def has_address(self, address: str) -> bool:
+        """Whether one of the interfaces has the address."""
+        return f" {address}/" in self.ip("-o", "address", "show")
+
+    def device_to(self, address: str) -> str:
+        """The interface by which an address is reached; "" where there is no route."""
+        done = self.run("ip", "route", "get", address, check=False)
+        return done.stdout.partition(" dev ")[2].partition(" ")[0]
+
     def routes(self) -> set[str]:
         """The main routing tables, both families, one route a line."""
         text = self.ip("-4", "route", "show") + self.ip("-6", "route", "show")
@@ -147,7 +157,7 @@ class Host:
         return self.directory / "hosts"
 
     def _execute(self, function, argv: tuple[str, ...], **options):
-        wrapper = [*_WITH_HOSTS_FILE, str(self._hosts_file)] if self._names else []
+        wrapper = [*WITH_HOSTS_FILE, str(self._hosts_file)] if self._names else []
         try:
             return self.call(function, [*wrapper, *map(str, argv)], **options)
         except FileNotFoundError:
@@ -307,6 +317,11 @@ class Lab:
     def internet(self) -> Internet:
         """A router between sites; attach hosts to it."""
         return Internet(self)
+
+    def owner(self, address: str) -> str:
+        """The name of the host that has an address, or the address."""
+        return next((host.name for host in self.hosts.values() if host.has_address(address)),
+                    address)
 
     def on_close(self, function, *args) -> None:
         """Have a function called before the processes are stopped."""

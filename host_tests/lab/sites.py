@@ -231,6 +231,10 @@ class BranchSite(Site):
             keys=tuple(MacKey(key["id"], bytes.fromhex(key["secret"]).decode())
                        for key in routing.get("keys", ())))
 
+    @property
+    def is_announced(self) -> bool:
+        return self.kind != STUB
+
     def start(self) -> None:
         rules = self.bundle / "policy.nft"
         if rules.exists():

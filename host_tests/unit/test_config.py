@@ -188,7 +188,10 @@ _MISTAKES = (
     ('{"name": 5}', "gateway.json: name: must be a string"),
     ('{"name": "a b"}', "gateway.json: name: may hold neither spaces"),
     ('{"nmae": "lyon"}', "gateway.json: nmae: unknown key (did you mean 'name'?)"),
-    ('{"name": "lyon", "zzz": 1}', "gateway.json: zzz: unknown key (known are: name, address"),
+    (
+        '{"name": "lyon", "zzz": 1}',
+        "gateway.json: zzz: unknown key (known are: name, role, address",
+    ),
     ('{"name": "lyon"}', "gateway.json: tunnels: is missing"),
     (_tunnels(""), "gateway.json: tunnels: holds no tunnel"),
     (_tunnels("5"), "gateway.json: tunnels[0]: must be an object"),

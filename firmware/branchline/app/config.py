@@ -25,7 +25,8 @@ _MAX_ITEMS = const(64)
 
 
 def load_config(read_file):
-    """The Config; read_file(name) -> bytes reads from the gateway's folder (OSError if not)."""
+    """The Config, or a hub's HubConfig; read_file(name) -> bytes reads from the gateway's folder
+    (OSError if not)."""
     try:
         data = read_file(CONFIG_FILE)
     except OSError as error:
@@ -49,12 +50,17 @@ def load_config(read_file):
 
 
 def _config(top):
-    top.allow("name", "address", "lans", "tunnels", "routing", "watchdog", "api", "log", "state")
+    if top.choice("role", ("gateway", "hub"), "gateway") == "hub":
+        from branchline.app.hub_config import read_hub
+
+        return read_hub(top)
+    if top.has("servers"):
+        fail("servers", "are a hub's", 'for a hub, add "role": "hub"')
+    top.allow(
+        "name", "role", "address", "lans", "tunnels", "routing", "watchdog", "api", "log", "state"
+    )
     config = Config()
-    config.name = top.word("name")
-    config.state = None if top.is_null("state") else top.text("state", config.state, 255)
-    if top.has("address"):
-        config.address = parsed(parse_address, top.text("address"), "address")
+    read_common(top, config)
     config.lans = [_lan(JsonObject(value, at)) for at, value in top.items("lans", _MAX_ITEMS)]
     _check_overlaps(config.lans)
     config.tunnels = _tunnels(top.items("tunnels", _MAX_TUNNELS, REQUIRED))
@@ -67,6 +73,15 @@ def _config(top):
         from branchline.app.watchdog_config import read_watchdog
 
         config.watchdog = read_watchdog(top.member("watchdog"))
+    return config
+
+
+def read_common(top, config):
+    """What gateways and hubs have alike: name, address, state, api and log."""
+    config.name = top.word("name")
+    config.state = None if top.is_null("state") else top.text("state", config.state, 255)
+    if top.has("address"):
+        config.address = parsed(parse_address, top.text("address"), "address")
     if top.has("api"):
         from branchline.app.api_config import read_api
 
@@ -75,7 +90,6 @@ def _config(top):
         log = top.member("log")
         log.allow("level")
         config.log_level = log.choice("level", ("debug", "info", "warning", "error"), "info")
-    return config
 
 
 def _lan(item):

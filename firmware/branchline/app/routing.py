@@ -21,6 +21,8 @@ _TURN = const(2)
 _BUFFER = const(1500)
 _CHECK_MS = const(1000)
 _RETRY_MS = const(100)
+# A device that has come up gets its addresses a moment later.
+_SETTLE_MS = const(100)
 _LINK_LOCAL = b"\xfe\x80\0\0\0\0\0\0"
 
 
@@ -40,7 +42,11 @@ class Routing:
         self._retry_due = None
         self._watch = None
         self._were_down = set()
-        self._lans = [lan for lan in config.lans if lan.babel]
+        # Of (device, prefix there, whether all neighbours hear each other): who comes and goes
+        # with nobody to tell.
+        self._links = [(lan.interface, lan.prefix, True) for lan in config.lans if lan.babel]
+        self._links += [(device, None, False) for device, _ in routing.interfaces]
+        self._unsigned = [device for device, signed in routing.interfaces if not signed]
         self._keyring = Keyring([Key(*key) for key in routing.keys]) if routing.keys else None
         self._check_due = None
         self._more = False
@@ -84,6 +90,17 @@ class Routing:
         if announced is None:
             announced = [(lan.prefix, lan.plen) for lan in config.lans]
         return own + announced
+
+    def announce(self, key, now):
+        """Announces a prefix (of babel.prefix) more."""
+        if not self.agent.announce(prefix_address(key), key[1], now):
+            self._log("warning", "full", prefix_text(key) + ": raise routing.max_routes")
+        self._drain()
+
+    def withdraw(self, key, now):
+        """Announces a prefix no longer."""
+        self.agent.withdraw(prefix_address(key), key[1], now)
+        self._drain()
 
     # ---- links ----
 
@@ -137,7 +154,7 @@ class Routing:
                 v4_via_v6=ipv4 is None,
                 hello_ms=routing.hello_ms,
                 split_horizon=split_horizon,
-                keyring=self._keyring,
+                keyring=None if device in self._unsigned else self._keyring,
                 mtu=min(mtu, _BUFFER),
                 rtt=routing.rtt,
             )
@@ -184,6 +201,9 @@ class Routing:
                         self._were_down.remove(device)
                         self._install_again(device)
             change = self._watch.read()
+        if self._links:
+            soon = ticks_add(self._system.ticks(), _SETTLE_MS)
+            self._check_due = earliest(self._check_due, soon)
 
     def _install_again(self, device):
         for key, next_hop, port, metric, _, _, selected in self.agent.routes():
@@ -241,24 +261,23 @@ class Routing:
         self._drain()
 
     def _check(self, now):
-        """Keys change with the time of day, servers with names, LANs come up late."""
+        """Keys change with the time of day, servers with names, links come up late."""
         if self._keyring:
             self._keyring.set_clock(self._system.unix_time())
         self._policy.protected = self._servers()
-        for lan in self._lans:
-            self._check_lan(lan, now)
+        for device, prefix, split_horizon in self._links:
+            self._check_link(device, prefix, split_horizon, now)
 
-    def _check_lan(self, lan, now):
-        device = lan.interface
+    def _check_link(self, device, prefix, split_horizon, now):
         socket = self._sockets.get(device)
         if socket and socket.index != self._system.link_index(device):
             # The device is gone, or another one has its name.
             self.tunnel_down(device, now)
             socket = None
         if not socket:
-            found = self._system.link_addresses(device, lan.prefix)
+            found = self._system.link_addresses(device, prefix)
             if found:
-                self._open(device, found[0], found[1], _BUFFER, True, now)
+                self._open(device, found[0], found[1], _BUFFER, split_horizon, now)
 
     def _drain(self):
         """Sends packets and carries out events, a bounded number; whether there may be more."""

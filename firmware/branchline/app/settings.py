@@ -7,6 +7,8 @@ Apart from config.py, which reads it: a class keeps its whole module in memory.
 class Config:
     """The whole of gateway.json."""
 
+    role = "gateway"
+
     def __init__(self):
         self.name = ""
         self.address = None  # 4 or 16 octets: this gateway's virtual address
@@ -63,6 +65,7 @@ class Routing:
         self.announce = None  # of (network octets, prefix length); None: address and lans
         # of (network octets, prefix length, shortest, longest, device, neighbour's octets)
         self.accept = []
+        self.interfaces = []  # a hub's: of (device, whether packets are signed there)
 
 
 class Watchdog:

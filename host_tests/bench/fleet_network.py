@@ -6,6 +6,7 @@ babeld, so that all prefixes are announced, and load the machine alike whoever i
 
 import dataclasses
 import re
+import statistics
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -97,9 +98,8 @@ class FleetNetwork:
         time.sleep(_DOWN_S)
         theirs = keys([self.lost])
         hop = self._hop(self.lost)
-        self.lost.host.ip("route", "flush", "proto", "babel")
         began = time.monotonic()
-        self.lost.start()
+        self.lost.hub.restart()
         return self._until(began, self.measured, lambda name, hops: all(
             hops.get(each) == hop for each in theirs))
 
@@ -122,23 +122,30 @@ class FleetNetwork:
 
     # ---- what it takes ----
 
-    def idle(self, seconds: float) -> tuple[list[float], list[float]]:
-        """The processor time in a second of each measured branch, and of each hub's Babel router,
-        while nothing happens."""
+    def idle(self, seconds: float) -> dict[str, float]:
+        """The processor time in a second while nothing happens, of a measured branch, of what a
+        hub runs beside OpenVPN, and of its agent alone: the medians."""
         before = self._used()
         time.sleep(seconds)
-        return tuple([(after - was) / seconds for was, after in zip(*each)]
-                     for each in zip(before, self._used()))
+        after = self._used()
+        return {name: statistics.median((b - a) / seconds for a, b in zip(before[name], values))
+                for name, values in after.items()}
 
-    def _used(self) -> tuple[list[float], list[float]]:
-        return ([cpu_seconds(site.host) for site in self.measured],
-                [process_seconds(hub.hub.babel.pid) for hub in self.fleet.hubs.values()])
+    def _used(self) -> dict[str, list[float]]:
+        return {"branch": [cpu_seconds(site.host) for site in self.measured],
+                **self._of_hubs(process_seconds)}
 
-    def resident_kb(self) -> tuple[list[int], list[int]]:
-        """Memory of each measured branch, all its programs, and of each hub's Babel router."""
-        return ([sum(resident_kb(process.pid) for process in site.processes())
-                 for site in self.measured],
-                [resident_kb(hub.hub.babel.pid) for hub in self.fleet.hubs.values()])
+    def resident_kb(self) -> dict[str, float]:
+        """The memory of the same."""
+        found = {"branch": [sum(resident_kb(process.pid) for process in site.processes())
+                            for site in self.measured], **self._of_hubs(resident_kb)}
+        return {name: statistics.median(values) for name, values in found.items()}
+
+    def _of_hubs(self, measure) -> dict[str, list[float]]:
+        hubs = [site.hub for site in self.fleet.hubs.values()]
+        return {"hub": [sum(measure(process.pid) for process in (hub.babel, hub.agent) if process)
+                        for hub in hubs],
+                "agent": [measure(hub.agent.pid) for hub in hubs]}
 
     def heap(self) -> int | None:
         """Octets of the heap that live objects take in one gateway, which ends; None without."""

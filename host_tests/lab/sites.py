@@ -215,8 +215,10 @@ class BranchSite(Site):
         if kind == GATEWAY:
             self.gateway = BundleGateway(self.host, self.bundle, compiled=image_is_fresh())
         else:
+            # babeld 1.12 aborts when it is to sign a packet while its device goes.
+            lines = "\npersist-tun\n" if kind == STOCK else ""
             self.stubs = [openvpn.Client(
-                self.host, (self.bundle / f"{hub}.ovpn").read_text(), name=f"to-{hub}",
+                self.host, (self.bundle / f"{hub}.ovpn").read_text() + lines, name=f"to-{hub}",
                 device=tunnel_device(ground.fleet, ground.record, hub)) for hub in hubs or []]
         if kind == STOCK:
             self.babel = self._stock_babel()

@@ -26,6 +26,7 @@ from host_tests.lab.netns import Internet, Lab
 from host_tests.lab.relay import TcpRelay, UdpRelay
 from host_tests.lab.sites import (
     GATEWAY,
+    STOCK,
     STUB,
     BranchSite,
     ClientSite,
@@ -50,21 +51,23 @@ class FleetLab:
     """
 
     def __init__(self, lab: Lab, folder: Path, *, stubs: Iterable[str] = (),
-                 stub_hubs: Iterable[str] | None = None, absent: Iterable[str] = (),
-                 idle: Iterable[str] = (), slow: dict[str, float] | None = None):
+                 stock: Iterable[str] = (), stub_hubs: Iterable[str] | None = None,
+                 absent: Iterable[str] = (), idle: Iterable[str] = (),
+                 slow: dict[str, float] | None = None):
         """Make the hosts and the links between them; nothing runs yet.
 
         stubs      branches with stock clients and a static address in place of our gateway
-        stub_hubs  the hubs that these connect to, by default all
+        stock      branches with stock clients and babeld in place of our gateway
+        stub_hubs  the hubs that both connect to, by default all
         absent     members that are left out
         idle       members that are there, but not started with the others
         slow       hubs -> ms that are added to each way of branches and clients to it
         """
         fleet, record = _read(folder)
-        stubs, absent, slow = set(stubs), set(absent), slow or {}
+        stubs, stock, absent, slow = set(stubs), set(stock), set(absent), slow or {}
         self.lab, self.folder, self.fleet, self.record = lab, folder, fleet, record
         self._idle = set(idle)
-        _check_names(fleet, stubs, absent | self._idle, slow)
+        _check_names(fleet, stubs | stock, absent | self._idle, slow)
         _check_products(folder, fleet, absent)
         outside = Internet(lab, _public_prefix(fleet), free_name("internet", fleet.members))
         ground = Ground(lab, outside, fleet, record, folder)
@@ -76,7 +79,8 @@ class FleetLab:
         self.clients: dict[str, ClientSite] = {}
         with ThreadPoolExecutor(_THREADS) as pool:
             branches = pool.map(lambda each: BranchSite(
-                ground, each, STUB if each.name in stubs else GATEWAY,
+                ground, each,
+                STUB if each.name in stubs else STOCK if each.name in stock else GATEWAY,
                 [hub for hub in hubs if hub not in absent]),
                 [each for each in fleet.branches.values() if each.name not in absent])
             clients = pool.map(lambda each: ClientSite(ground, each),

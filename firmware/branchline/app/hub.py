@@ -192,9 +192,11 @@ class Hub:
         return self._retry_due
 
     def handle_timer(self, now):
-        """Time has passed."""
-        if self._retry_due is not None and ticks_diff(now, self._retry_due) >= 0:
-            self._set_routes(now)
+        """Time has passed; whether that may concern the other parts."""
+        if self._retry_due is None or ticks_diff(now, self._retry_due) < 0:
+            return False
+        self._set_routes(now)
+        return True
 
     def _links_changed(self, readable, writable):
         """The kernel has dropped the routes by a link that was down or has been made anew."""

@@ -275,6 +275,7 @@ class Routing:
 
         def read(readable, writable):
             now = system.ticks()
+            before = self.next_timer()
             for _ in range(_BATCH):
                 packet = half.receive(buf)
                 if packet is None:
@@ -284,6 +285,8 @@ class Routing:
                     device, source, half.address, buf, n, now, system.ticks_us()
                 )
             self._drain()
+            after = self.next_timer()
+            return after is None or (before is not None and ticks_diff(after, before) >= 0)
 
         return read
 

@@ -18,7 +18,6 @@ from branchline.wire.ticks import ticks_add, ticks_diff
 _DRAIN_MS = const(2000)
 _MAX_DRAIN_MS = const(15_000)
 _LOOK_MS = const(250)
-# Of `routing`, what takes a restart.
 
 
 class _Change:

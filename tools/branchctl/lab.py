@@ -25,6 +25,7 @@ from branchctl.terminal import (
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INTERRUPTED = 130
+_SHOWN = 16  # hosts
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -270,7 +271,9 @@ def _tell_how_to_go_on(path: Path, answer: dict) -> None:
         note(f"{path.name} is newer than the kits; if it says something else by now, run "
              "branchctl provision and raise the lab again")
     what = "something is not up" if answer["up"] else "everything is up"
-    say(f"After {answer['seconds']:.1f} s {what}. Hosts: {', '.join(answer['hosts'])}")
+    hosts = answer["hosts"]
+    more = f" and {len(hosts) - _SHOWN} more" if len(hosts) > _SHOWN else ""
+    say(f"After {answer['seconds']:.1f} s {what}. Hosts: {', '.join(hosts[:_SHOWN])}{more}")
     say("branchctl lab exec HOST COMMAND runs something there, lab status shows who reaches whom, "
         "lab cut breaks something, lab down removes it all.")
     say(f"Logs: {answer['directory']}", style="dim")

@@ -139,7 +139,7 @@ def test_a_client_roams_between_hubs_with_different_server_keys(lab):
     fleet = FleetNetwork(lab, {"paris": "babeld", "dublin": "bird"}).start()
     fleet.branchctl("rotate", "tls-crypt", "--server", "dublin")
     hub = fleet.hubs["dublin"].install()
-    hub.restart_unit(UDP)
+    hub.restart_unit(UDP, at_once=True)
     profile = (fleet.folder / "clients/anna.ovpn").read_text()
     assert profile.count("<connection>") == 4
     address = None

@@ -86,9 +86,9 @@ class FleetNetwork:
         assert run.code == 0, run.err
         return run.out
 
-    def gateway(self, name: str) -> BundleGateway:
+    def gateway(self, name: str, **options) -> BundleGateway:
         """The gateway of a branch, not started."""
-        return BundleGateway(self.hosts[name], self.folder / "bundles" / name)
+        return BundleGateway(self.hosts[name], self.folder / "bundles" / name, **options)
 
     def profile(self, hub: str) -> str:
         """The laptop's profile, less all remotes but one hub's, by UDP."""

@@ -21,7 +21,7 @@ from host_tests.lab.netns import Host, Lab
 from host_tests.lab.sites import HubSite
 from host_tests.lab.trace import trace
 
-_FLEET = Path(__file__).with_name("demo.toml")
+FLEET = Path(__file__).with_name("demo.toml")
 _PINGS = 5
 _LOG_WIDTH = 100  # columns, where the output is no terminal
 _FAR_MS = 20  # added to each way between the branches and the farther hub
@@ -42,10 +42,10 @@ def demonstrate(lab: Lab, daemon: Daemon, steps: Steps) -> None:
     with steps.step("branchctl provision: keys, hub kits and bundles from one file") as results:
         folder = lab.directory / "fleet"
         folder.mkdir()
-        text = _FLEET.read_text().replace('"babeld"', f'"{daemon.value}"')
+        text = FLEET.read_text().replace('"babeld"', f'"{daemon.value}"')
         (folder / FILE).write_text(text)
         provision(folder / FILE)
-        results.append(f"{_FLEET.name}, {len(text.splitlines())} lines")
+        results.append(f"{FLEET.name}, {len(text.splitlines())} lines")
     with steps.step("make two data centres, two branches and a laptop, and an internet between"):
         fleet = FleetLab(lab, folder, slow={_FAR: _FAR_MS})
     with steps.step("install the hubs from their kits and start them") as results:
@@ -70,6 +70,9 @@ def demonstrate(lab: Lab, daemon: Daemon, steps: Steps) -> None:
             _fetch(lyon.outlook, hub, results)
     with steps.step("ping nice's LAN from lyon's") as results:
         _ping(lyon.outlook, lyon.address, nice.address, results)
+    anna = fleet.clients["anna"]
+    with steps.step("ping nice's LAN from the laptop, which runs stock OpenVPN") as results:
+        _ping(anna.outlook, anna.virtual, nice.address, results)
     for table in (demo_tables.tunnels(gateways[0]), demo_tables.gateway_routes(gateways[0]),
                   demo_tables.hub_routes(fleet.hubs[_NEAR])):
         steps.console.print(table)

@@ -96,7 +96,7 @@ def _serve(door: socket.socket, fleet: FleetLab) -> None:
 def _answer(fleet: FleetLab, request: dict) -> dict:
     match request.get("do"):
         case "status":
-            return fleet_status.status(fleet)
+            return {**fleet_status.status(fleet), "directory": str(fleet.lab.directory)}
         case "cut":
             return {"changed": fleet.cuts.cut(*request["names"])}
         case "heal":

@@ -73,10 +73,20 @@ class Kept:
         namespaces cannot be seen from here, and go with their last process."""
         if self.users == os.stat("/proc/self/ns/user").st_ino:
             return
+        deadline = time.monotonic() + _PATIENCE
+        while (left := self._residents()) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(_POLL)
+
+    def _residents(self) -> list[int]:
+        found = []
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 if entry.name.isdigit() and os.stat(entry / "ns/user").st_ino == self.users:
-                    os.kill(int(entry.name), signal.SIGKILL)
+                    found.append(int(entry.name))
+        return found
 
 
 def find() -> list[Kept]:
@@ -120,6 +130,6 @@ def enter_command(host: Host, folder: str) -> list[str]:
     join = []
     if privileges.rootless():
         join = ["nsenter", "--target", str(os.getpid()), "--user", "--mount",
-                "--preserve-credentials", "--wdns", folder]
+                "--preserve-credentials", f"--wdns={folder}"]
     return [*join, "ip", "netns", "exec", host.namespace, *WITH_HOSTS_FILE,
             str(host.directory / "hosts")]

@@ -188,7 +188,8 @@ class HubSite(Site):
             serve_page(self.outlook, self.address, self.greeting)
 
     def missing(self, present: dict[str, Site]) -> str:
-        return self.hub.missing() or self.routed(present)
+        absent = self.ground.fleet.hubs.keys() - present.keys() - {self.name}
+        return self.hub.missing(absent) or self.routed(present)
 
 
 class BranchSite(Site):

@@ -160,10 +160,12 @@ class Server:
 
     def next_timer(self):
         """The tick of the earliest deadline, or None."""
-        asked = self._management.next_timer() if self._management else None
+        management = self._management
+        if management is None or management.broken:
+            return self._trust_until
         due = None if self._status else self._list_due
         count = None if self._counting else self._count_due
-        return earliest(asked, due, count, self._trust_until)
+        return earliest(management.next_timer(), due, count, self._trust_until)
 
     def handle_timer(self, now):
         """Time has passed."""

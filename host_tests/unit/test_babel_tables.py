@@ -323,6 +323,15 @@ def test_accept_rules():
         assert Policy(rules).refusal(key(prefix), "a", PEER) == reason, name
 
 
+def test_other_accept_rules_take_the_place_of_the_former_ones():
+    policy = Policy([rule("10.1.0.0/16")])
+    policy.set_accept([rule("10.2.0.0/16")])
+    assert policy.refusal(key("10.1.0.0/16"), "a", PEER) == "not_accepted"
+    assert policy.refusal(key("10.2.0.0/16"), "a", PEER) is None
+    policy.set_accept([])
+    assert policy.refusal(key("10.1.0.0/16"), "a", PEER) is None
+
+
 def test_routes_that_cover_a_tunnels_remote_are_refused():
     policy = Policy()
     policy.protected.append(parse_address("198.51.100.7"))

@@ -25,6 +25,7 @@ from branchctl.terminal import (
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INTERRUPTED = 130
+_SHOWN = 16  # hosts
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -70,7 +71,7 @@ def up(
         if any(each.fleet == path and each.alive for each in _kept().find()):
             raise Refusal(f"the lab of {path} is up already", "branchctl lab down takes it down")
         for each in _kept().find():
-            if not each.alive:
+            if each.fleet == path:  # a crash has left it
                 each.down()
         answer = _raise(path, as_json, fresh=fresh, stubs=stub or [], without=without or [],
                         timeout=timeout)
@@ -173,10 +174,10 @@ def down(
 ) -> None:
     """Take the lab down, or remove what a crash has left of it. Nothing stays behind."""
     with told():
-        wanted = fleet_file.resolve()
-        chosen = [each for each in _kept().find()
-                  if everything or each.fleet == wanted or not each.alive]
-        chosen = chosen or [_lab(fleet_file)]
+        known = _kept().find()
+        chosen = known if everything else [
+            each for each in known if each.fleet == fleet_file.resolve()]
+        chosen = chosen or [_lab(fleet_file, known)]
         for each in chosen:
             with progress(f"Taking down the lab of {each.fleet}"):
                 each.down()
@@ -198,9 +199,10 @@ def _kept():
     return kept
 
 
-def _lab(fleet_file: Path):
-    """The lab of a fleet, or the only one. Raises Refusal."""
-    known = [each for each in _kept().find() if each.alive]
+def _lab(fleet_file: Path, known: list | None = None):
+    """The lab of a fleet, or the only one, of those that are known, by default all that are alive.
+    Raises Refusal."""
+    known = known if known is not None else [each for each in _kept().find() if each.alive]
     for each in known:
         if each.fleet == fleet_file.resolve():
             return each
@@ -269,7 +271,9 @@ def _tell_how_to_go_on(path: Path, answer: dict) -> None:
         note(f"{path.name} is newer than the kits; if it says something else by now, run "
              "branchctl provision and raise the lab again")
     what = "something is not up" if answer["up"] else "everything is up"
-    say(f"After {answer['seconds']:.1f} s {what}. Hosts: {', '.join(answer['hosts'])}")
+    hosts = answer["hosts"]
+    more = f" and {len(hosts) - _SHOWN} more" if len(hosts) > _SHOWN else ""
+    say(f"After {answer['seconds']:.1f} s {what}. Hosts: {', '.join(hosts[:_SHOWN])}{more}")
     say("branchctl lab exec HOST COMMAND runs something there, lab status shows who reaches whom, "
         "lab cut breaks something, lab down removes it all.")
     say(f"Logs: {answer['directory']}", style="dim")

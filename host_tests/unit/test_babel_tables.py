@@ -332,9 +332,21 @@ def test_other_accept_rules_take_the_place_of_the_former_ones():
     assert policy.refusal(key("10.1.0.0/16"), "a", PEER) is None
 
 
+def test_a_policy_tells_its_versions_apart():
+    policy = Policy()
+    versions = [policy.version]
+    policy.set_accept([rule("10.2.0.0/16")])
+    versions.append(policy.version)
+    policy.protect([parse_address("198.51.100.7")])
+    versions.append(policy.version)
+    policy.protect([parse_address("198.51.100.7")])
+    assert policy.version == versions[-1]
+    assert len(set(versions)) == 3
+
+
 def test_routes_that_cover_a_tunnels_remote_are_refused():
     policy = Policy()
-    policy.protected.append(parse_address("198.51.100.7"))
+    policy.protect([parse_address("198.51.100.7")])
     assert policy.refusal(key("198.51.100.0/24"), "a", PEER) == "covers_remote"
     assert policy.refusal(key("198.51.100.7/32"), "a", PEER) == "covers_remote"
     assert policy.refusal(key("198.51.101.0/24"), "a", PEER) is None

@@ -323,9 +323,21 @@ def test_accept_rules():
         assert Policy(rules).refusal(key(prefix), "a", PEER) == reason, name
 
 
+def test_a_policy_tells_its_versions_apart():
+    policy = Policy()
+    versions = [policy.version]
+    policy.replace_accept([rule("10.2.0.0/16")])
+    versions.append(policy.version)
+    policy.protect([parse_address("198.51.100.7")])
+    versions.append(policy.version)
+    policy.protect([parse_address("198.51.100.7")])
+    assert policy.version == versions[-1]
+    assert len(set(versions)) == 3
+
+
 def test_routes_that_cover_a_tunnels_remote_are_refused():
     policy = Policy()
-    policy.protected.append(parse_address("198.51.100.7"))
+    policy.protect([parse_address("198.51.100.7")])
     assert policy.refusal(key("198.51.100.0/24"), "a", PEER) == "covers_remote"
     assert policy.refusal(key("198.51.100.7/32"), "a", PEER) == "covers_remote"
     assert policy.refusal(key("198.51.101.0/24"), "a", PEER) is None

@@ -253,32 +253,6 @@ def test_a_dead_tunnel_is_told_once_and_a_live_one_once():
     assert rig.told() == [("tun0", 0)]
 
 
-def test_routing_may_rely_on_a_tunnel_whose_probes_are_answered():
-    rig = Rig(1).up().run(2000)
-    assert rig.routing.trusts == [("tun0", True, False)]
-    # One lost probe is no lossy path, a second one is, until all of the last 64 were answered.
-    for _ in range(2):
-        rig.silent.add("tun0")
-        rig.run(260)
-        rig.silent.discard("tun0")
-        rig.run(3000)
-    assert rig.routing.trusts[1:] == [("tun0", True, True)]
-    rig.run(20_000)
-    assert rig.routing.trusts[2:] == [("tun0", True, False)]
-    rig.silent.add("tun0")
-    rig.run(2000)
-    assert rig.routing.trusts[3:] == [("tun0", False, False)]
-    rig.silent.discard("tun0")
-    rig.run(2000)
-    assert rig.routing.trusts[4] == ("tun0", True, False)
-    # Another session is another device; without probes nothing is known.
-    rig.down(0)
-    rig = Rig(1)
-    rig.silent.add("tun0")
-    rig.up().run(10_000)
-    assert rig.routing.trusts == []
-
-
 def test_all_tunnels_are_probed_in_one_moment():
     rig = Rig(3).up(0).run(70).up(1).run(100).up(2).run(1000)
     moments = set()
@@ -317,6 +291,32 @@ def test_it_says_whether_anything_was_decided():
         if rig.supervision.handle_timer(rig.system.now):
             decided.append(rig.told())
     assert decided[0] == [("tun0", _INFINITY)]
+
+
+def test_routing_may_rely_on_a_tunnel_whose_probes_are_answered():
+    rig = Rig(1).up().run(2000)
+    assert rig.routing.trusts == [("tun0", True, False)]
+    # One lost probe is no lossy path, a second one is, until all of the last 64 were answered.
+    for _ in range(2):
+        rig.silent.add("tun0")
+        rig.run(260)
+        rig.silent.discard("tun0")
+        rig.run(3000)
+    assert rig.routing.trusts[1:] == [("tun0", True, True)]
+    rig.run(20_000)
+    assert rig.routing.trusts[2:] == [("tun0", True, False)]
+    rig.silent.add("tun0")
+    rig.run(2000)
+    assert rig.routing.trusts[3:] == [("tun0", False, False)]
+    rig.silent.discard("tun0")
+    rig.run(2000)
+    assert rig.routing.trusts[4] == ("tun0", True, False)
+    # Another session is another device; without probes nothing is known.
+    rig.down(0)
+    rig = Rig(1)
+    rig.silent.add("tun0")
+    rig.up().run(10_000)
+    assert rig.routing.trusts == []
 
 
 def test_a_probes_socket_is_closed_with_its_session():

@@ -314,7 +314,7 @@ class Routing:
         self._seqnos.keep(self.agent.seqno)
         if self._keyring:
             self._keyring.set_clock(self._system.unix_time())
-        self._policy.protected = self._servers()
+        self._policy.protect(self._servers())
         for device, prefix, split_horizon in self._links:
             self._check_link(device, prefix, split_horizon, now)
 

@@ -129,10 +129,11 @@ class Supervision:
 
     def handle_timer(self, now):
         """Time has passed; whether anything was decided."""
+        acted = False
         if self._second is None or ticks_diff(now, self._second) >= 0:
             self._second = ticks_add(now, _SECOND_MS)
-            self._count(now)
-        changed = acted = False
+            acted = self._count(now)
+        changed = False
         for watched in self._watched:
             guard = watched.guard
             if guard.health.suspects:
@@ -154,6 +155,7 @@ class Supervision:
         return acted
 
     def _count(self, now):
+        told = False
         for watched in self._watched:
             hurry = watched.hurry_until
             if hurry is not None and ticks_diff(now, hurry) >= 0:
@@ -161,7 +163,8 @@ class Supervision:
             traffic = watched.tunnel.engine.traffic() if watched.guard.is_up else None
             if traffic:
                 watched.guard.health.traffic(traffic[0], traffic[1], now)
-            self._vouch(watched, now)
+            told = self._vouch(watched, now) or told
+        return told
 
     def _take(self, watched, event, now):
         """Carries out or tells what a guard has decided; whether penalties may have changed."""
@@ -196,13 +199,15 @@ class Supervision:
         """Tells routing whether it may rely on the probes: they know sooner than Hellos when a
         path is lost, and do not take a few losses for its end."""
         if watched.device is None or not self._routing:
-            return
+            return False
         health = watched.guard.health
         lossy = health.losses >= _LOSSES or (watched.trust[1] and health.losses > 0)
         trust = (health.is_alive, health.is_alive and lossy)
-        if trust != watched.trust:
-            watched.trust = trust
-            self._routing.set_trust(watched.device, trust[0], trust[1], now)
+        if trust == watched.trust:
+            return False
+        watched.trust = trust
+        self._routing.set_trust(watched.device, trust[0], trust[1], now)
+        return True
 
     def _settle(self, now):
         """Tells routing what each tunnel may carry. A damped tunnel carries nothing, unless no

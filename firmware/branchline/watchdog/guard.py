@@ -51,7 +51,7 @@ class Guard:
 
     def tunnel_up(self, probed, now, quiet_ms=None, phase=None):
         """Its session begins; probed: whether there is a way to probe it; quiet_ms: as of
-        tunnel.engine.Link; phase: of Health."""
+        tunnel.engine.Link; phase: of Health.start."""
         self.is_up = True
         if probed:
             self.health.start(now, quiet_ms, phase)

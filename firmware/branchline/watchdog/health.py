@@ -96,13 +96,13 @@ class Health:
     # ---- the tunnel ----
 
     def start(self, now, quiet_ms=None, phase=None):
-        """The tunnel is up: begins to probe; quiet_ms: within which the hub is to be heard, if
-        anybody knows. phase: a tick from which whole intervals are counted, or None for now;
+        """The tunnel is up: begins to probe. quiet_ms: within which the hub is to be heard, if
+        anybody knows; phase: a tick from which whole intervals are counted, or None for now:
         tunnels of one phase are probed in the same moment."""
         self._clear()
-        self._phase = now if phase is None else phase
         self._quiet_ms = quiet_ms
         self._heard_at = now
+        self._phase = now if phase is None else phase
         for i in range(_RING):
             self._open[i] = 0
         # Another session may go to another hub by another way.

@@ -152,7 +152,7 @@ def differences(running, fresh):
         names.append("tunnels")
     if running.routing is None or fresh.routing is None:
         return names + ["routing"] * (running.routing is not fresh.routing)
-    for name in ("hello_ms", "rtt", "stub", "max_routes", "max_neighbours", "announce", "interfaces"):
+    for name in ("hello_ms", "rtt", "stub", "max_routes", "max_neighbours", "announce"):
         if getattr(running.routing, name) != getattr(fresh.routing, name):
             names.append("routing." + name)
     if (not running.routing.keys) != (not fresh.routing.keys):

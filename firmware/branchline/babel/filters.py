@@ -67,6 +67,10 @@ class Policy:
         self.own = list(own)
         self.protected = []
 
+    def set_accept(self, rules):
+        """Other rules for what is accepted, from the next update of each route on."""
+        self.accept = _Rules(rules)
+
     def refusal(self, key, interface, neighbour):
         """The name of the reason for not learning a route, or None."""
         if is_martian(key):

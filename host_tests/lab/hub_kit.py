@@ -2,16 +2,24 @@
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
+from host_tests.lab.babel import Daemon
+from host_tests.lab.babeld import Babeld
+from host_tests.lab.bird import Bird
 from host_tests.lab.errors import LabError
 from host_tests.lab.gateway import MICROPYTHON, Gateway
 from host_tests.lab.netns import Host
 from host_tests.lab.process import Process
 
+_BABEL = "branchline-babel.service"
+# Of babeld's routes, BIRD's, the agent's to clients and its own Babel's, and hub-network's.
+_PROTOCOLS = ("babel", "bird", "190", "201", "191")
 _UP = "Initialization Sequence Completed"
 
 
@@ -38,6 +46,19 @@ class InstalledHub:
         self.run_installer(check=True)
         return self
 
+    def upgrade(self) -> "InstalledHub":
+        """Run the installer again, then restart or reload whatever the kit's units say."""
+        said = self.run_installer(check=True).stdout
+        changed = {line.split()[0] for line in said.splitlines() if line.startswith("  ")}
+        for line in (self.kit / "units").read_text().splitlines():
+            unit, how, *needs = line.split()
+            if changed & set(needs):
+                for command in self._commands(unit, "ExecReload") if how == "reload" else ():
+                    self.host.run(*command)
+                if how == "restart":
+                    self.restart_unit(unit)
+        return self
+
     def run_installer(self, check: bool = False) -> subprocess.CompletedProcess:
         """The installer's answer."""
         return self.host.run("sh", str(self.kit / "install.sh"), "--root", str(self.root),
@@ -48,6 +69,39 @@ class InstalledHub:
         for unit in self.units():
             self.start_unit(unit)
         return self
+
+    def processes(self) -> list[Process]:
+        """What runs, or has run."""
+        return [*self.servers.values(), *filter(None, (self.babel, self.agent))]
+
+    def missing(self, absent: Iterable[str] = ()) -> str:
+        """What has ended or is not up yet; "" if all is well. With absent hubs there is no
+        link."""
+        for process in self.processes():
+            if ending := process.ending():
+                return ending
+        unlinked = {f"branchline-mesh-{hub}" for hub in absent}
+        return next((f"{process.name} has no connection" for name, process in self.servers.items()
+                     if name not in unlinked and _UP not in process.log()), "")
+
+    def kill(self) -> None:
+        """SIGKILL for all: as if the machine lost power."""
+        for process in self.processes():
+            process.kill()
+
+    def restart(self) -> None:
+        """Start all after kill(), as on a machine that starts afresh."""
+        for family in ("-4", "-6"):
+            for protocol in _PROTOCOLS:
+                self.host.ip(family, "route", "flush", "proto", protocol)
+        self.start()
+
+    @property
+    def routing(self) -> Daemon:
+        """The Babel daemon, to ask it what it knows."""
+        found = re.search(r"/(babeld|bird)\b", " ".join(self.command(_BABEL)))
+        kind = {"babeld": Babeld, "bird": Bird}[found[1]]
+        return kind(self.host, {}, control=self.root / f"run/branchline/{found[1]}.sock")
 
     def units(self) -> list[str]:
         """The units that the kit has the machine start."""
@@ -85,6 +139,8 @@ class InstalledHub:
         elif "agent" in unit:
             self.agent = self._spawn(unit, "agent")
         else:
+            for command in self._commands(unit, "ExecStartPre"):
+                self.host.run(*command)
             self.babel = self._spawn(unit, "babel")
 
     def _spawn(self, unit: str, name: str) -> Process:
@@ -98,10 +154,14 @@ class InstalledHub:
 
     def command(self, unit: str, what: str = "Start") -> list[str]:
         """What an installed unit runs to start, or to do something else."""
-        found = re.search(rf"^Exec{what}=(.*)$", self._text(unit), re.MULTILINE)
+        found = self._commands(unit, f"Exec{what}")
         if not found:
             raise LabError(f"{unit} has no Exec{what}")
-        return found[1].split()
+        return found[0]
+
+    def _commands(self, unit: str, when: str) -> list[list[str]]:
+        return [shlex.split(each)
+                for each in re.findall(rf"^{when}=(.*)$", self._text(unit), re.MULTILINE)]
 
     def _start_openvpn(self, name: str) -> None:
         folder = self.root / "etc/openvpn/server"

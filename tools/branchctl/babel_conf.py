@@ -49,6 +49,9 @@ protocol kernel kernel6 {{
   ipv6 {{ preference 200; import filter own; export where source = RTS_BABEL; }};
 }}
 protocol babel babel1 {{
+  # After a crash its seqno is lost: under its former router-id the hub would not be believed for
+  # three minutes.
+  randomize router id yes;
   ipv4 {{ import filter learned; export filter announced; }};
   ipv6 {{ import filter learned; export filter announced; }};
 {interfaces}}}
@@ -72,9 +75,8 @@ def babeld(fleet: Fleet, record: Record, hub: Hub, key: Key | None, title: str) 
     """babeld.conf, without what babeld_keys() holds."""
     hello = fleet.hello_ms / 1000
     timing = f"hello-interval {hello:g} update-interval {_UPDATE_HELLOS * hello:g}"
-    # Stable across restarts, and different in every fleet.
-    octets = bytes.fromhex(record.fleet)[:5] + bytes([record.hubs[hub.name] & 0xFF])
-    lines = [title, "router-id 02:00:" + ":".join(f"{octet:02x}" for octet in octets),
+    lines = [title, "# After a crash its seqno is lost: under its former router-id the hub would",
+             "# not be believed for three minutes.", "random-id true",
              "# By its default of 4 s the nearest hub is preferred only half a minute late.",
              "smoothing-half-life 0"]
     signed = ""

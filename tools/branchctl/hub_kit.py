@@ -31,6 +31,8 @@ _RELOADS = {
     BABELD: f"@ROOT@/{_SCRIPTS}/babeld-keys {_RUN}/babeld.sock @ROOT@/{_OURS}/babeld-keys.conf",
     BIRD: f"/usr/sbin/birdc -s {_RUN}/bird.sock configure",
 }
+# What babeld leaves behind in a crash keeps it from starting again.
+_BABELD_LEFT = f"ExecStartPre=/bin/rm -f {_RUN}/babeld.pid {_RUN}/babeld.sock\n"
 
 
 class HubKit:
@@ -102,6 +104,7 @@ class HubKit:
     def _babel_unit(self) -> str:
         unit = _static(_BABEL_UNIT)
         unit = unit.replace("@COMMAND@", _COMMANDS[self._hub.babel])
+        unit = unit.replace("@BEFORE@", _BABELD_LEFT if self._hub.babel == BABELD else "")
         return unit.replace("@RELOAD@", _RELOADS[self._hub.babel])
 
     def _served(self) -> list[str]:

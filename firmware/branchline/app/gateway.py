@@ -38,12 +38,24 @@ class Gateway:
             from branchline.app.routing import Routing
 
             self._routing = Routing(config, system, self._server_addresses, records)
+        self._firewall = None
+        if config.filter:
+            from branchline.app.firewall import Firewall
+
+            self._firewall = Firewall(config.filter, config.tunnels, system)
         self._devices = {}
         self._supervision = self._machine = None
         snapshot = status(self.status) if status else None
         self._parts = [
             part
-            for part in (self._system, self._manager, self._routing, records, snapshot)
+            for part in (
+                self._system,
+                self._manager,
+                self._routing,
+                self._firewall,
+                records,
+                snapshot,
+            )
             if part
         ]
         self._stopping = self._again = False
@@ -94,6 +106,9 @@ class Gateway:
         ticks = self._system.ticks
         manager = self._manager
         try:
+            if self._firewall:
+                # Before there is any tunnel. If this fails nothing was touched.
+                self._firewall.load(ticks())
             manager.start(ticks())
             # The first packets are under way: time for what the tunnels do not wait for.
             self._sweep()
@@ -118,6 +133,8 @@ class Gateway:
                     self._machine.stop(ticks())
                 self._system.poller.unregister(signals)
                 signals.close()
+                if self._firewall:
+                    self._firewall.unload()
         return None if self._again else self._stopping
 
     def _sweep(self):
@@ -125,6 +142,8 @@ class Gateway:
         if left:
             text = "removed %d routes of an earlier run" % left
             self._log("warning", "gateway", "sweep", text)
+        if not self._firewall and self._system.sweep_filter():
+            self._log("warning", "gateway", "sweep", "removed the filter of an earlier run")
 
     def _start_machine(self):
         if not self._config.watchdog.probe_ms and not self._config.watchdog.device:
@@ -247,6 +266,8 @@ class Gateway:
         }
         if self._routing:
             status["routing"] = self._routing.status()
+        if self._firewall:
+            status["filter"] = self._firewall.status()
         if self._records:
             status["journal"] = self._records.tail()
         return status

@@ -17,6 +17,16 @@ from branchline.wire.ticks import ticks_add, ticks_diff
 _DRAIN_MS = const(2000)
 _MAX_DRAIN_MS = const(15_000)
 _LOOK_MS = const(250)
+# Of `routing`, what takes a restart.
+_ROUTING_KEYS = (
+    "hello_ms",
+    "rtt",
+    "stub",
+    "max_routes",
+    "max_neighbours",
+    "announce",
+    "interfaces",
+)
 
 
 class _Change:
@@ -152,7 +162,7 @@ def differences(running, fresh):
         names.append("tunnels")
     if running.routing is None or fresh.routing is None:
         return names + ["routing"] * (running.routing is not fresh.routing)
-    for name in ("hello_ms", "rtt", "stub", "max_routes", "max_neighbours", "announce"):
+    for name in _ROUTING_KEYS:
         if getattr(running.routing, name) != getattr(fresh.routing, name):
             names.append("routing." + name)
     if (not running.routing.keys) != (not fresh.routing.keys):

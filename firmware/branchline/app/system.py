@@ -7,6 +7,7 @@ from branchline.hal.linux.sockets import BUFFER
 from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
 from branchline.wire.ip import parse_address
+from branchline.wire.overlay import Overlay
 from branchline.wire.ticks import earliest
 
 # The resolver's families.
@@ -111,6 +112,35 @@ class System(BaseSystem):
 
             self._children = Children(self.poller, ticks)
         return self._children.spawn(argv, standard_input, on_end)
+
+    def run(self, argv, standard_input, timeout_ms):
+        """(exit code, its last lines as octets) of a program that ends soon. Handlers are called
+        meanwhile, timers are not. Raises OSError: ENOENT for a missing program, ETIMEDOUT."""
+        with Overlay(("branchline.hal.linux.child",)):
+            from branchline.hal.linux.child import run
+
+            return run(self.poller, ticks, argv, standard_input, timeout_ms)
+
+    def nf_tables(self):
+        """A new NfTables."""
+        from branchline.hal.linux.nf_tables import NfTables
+
+        return NfTables()
+
+    def sweep_filter(self):
+        """Removes the filter that a crash has left in the kernel; whether there was one."""
+        with Overlay():
+            try:
+                kernel = self.nf_tables()
+            except OSError:
+                return False  # a kernel without it
+            try:
+                left = kernel.is_ours()
+                if left:
+                    kernel.delete()
+                return left
+            finally:
+                kernel.close()
 
     def settle(self, timeout_ms):
         """Waits until all programs that were started have ended."""

@@ -14,10 +14,9 @@ NICE = "192.168.12.2"
 
 @pytest.fixture
 def fleet(lab):
-    """Two hubs, one with each daemon; both branches connected to both, behind their firewall."""
+    """Two hubs, one with each daemon; both branches connected to both."""
     network = FleetNetwork(lab, {"paris": "babeld", "dublin": "bird"}).start()
     for name in ("lyon", "nice"):
-        network.hosts[name].run("nft", "-f", str(network.folder / f"bundles/{name}/policy.nft"))
         gateway = network.gateway(name).start()
         gateway.wait_up()
     return network

@@ -79,4 +79,4 @@ def test_it_stays_after_a_crash_and_no_tunnel_comes_up_without_it(fleet):
     path.write_text(json.dumps(config))
     gateway.start().wait_for("gateway sweep removed the filter of an earlier run")
     assert tables(host) == ["others"]
-    gateway.stop()
+    assert gateway.process.stop() == 0

@@ -18,7 +18,7 @@ IMAGE := build/branchline.romfs
 MPY := $(patsubst %.py,build/mpy/%.mpy,$(shell cd firmware && find branchline -name '*.py'))
 
 .PHONY: help setup toolchain demo test lint pki unit unit-micropython unit-ports property tools \
-    interop compile bench lab run clean
+    interop powercut compile bench lab run clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -78,6 +78,9 @@ interop: setup compile  ## the gateway against stock peers, in network namespace
 	@sh tools/setup/setup.sh browser
 	@$(PYTHON) -m pytest -n 5 --dist worksteal host_tests/interop
 
+powercut: setup compile  ## a board's updates and starts, cut short at 1,000 moments
+	@BRANCHLINE_CUTS=1000 $(PYTHON) -m pytest -q host_tests/interop/test_powercut.py
+
 toolchain:
 	@sh tools/setup/setup.sh python micropython
 
@@ -119,5 +122,5 @@ run:  ## the gateway, in the foreground: make run CONFIG=path/to/folder
 	MICROPYPATH=$$path exec $(MICROPYTHON) "$$@" "$(CONFIG)"
 
 clean:  ## remove what was built and installed here (not Debian's packages)
-	rm -rf .venv .toolchain build branchline.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .toolchain build tools/branchline.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from host_tests.lab import Client, Lab
+from host_tests.lab.gateway import MICROPYTHON
 from host_tests.lab.hub_kit import BundleGateway, InstalledHub
 from host_tests.tools.fleets import branchctl
 
@@ -36,6 +37,11 @@ to = "hubs"
 allow = "any"
 
 [[policy]]
+from = "branches"
+to = "clients"
+allow = "icmp"
+
+[[policy]]
 from = "lyon"
 to = "nice"
 allow = ["icmp", "tcp/80"]
@@ -51,16 +57,18 @@ allow = "icmp"
 class FleetNetwork:
     """Data centres, branches and a laptop on one internet, described by one fleet.toml."""
 
-    def __init__(self, lab: Lab, hubs: dict[str, str]):
-        """hubs: paris, and dublin if there are two; name -> Babel daemon."""
+    def __init__(self, lab: Lab, hubs: dict[str, str],
+                 interpreters: dict[str, Path] | None = None):
+        """hubs: paris, and dublin if there are two or more; name -> Babel daemon.
+        interpreters: hub -> what runs its agent, in place of MicroPython."""
         self.lab = lab
         self.folder: Path = lab.directory / "fleet"
         self.folder.mkdir()
         self.internet = lab.internet()
         text = ""
-        self.hosts, self.desks, self.servers = {}, {}, {}
+        self.hosts, self.desks, self.servers, self.addresses = {}, {}, {}, {}
         for number, (name, daemon) in enumerate(hubs.items(), 1):
-            address = self._attach(name)
+            address = self.addresses[name] = self._attach(name)
             self.servers[name] = self._behind(name, f"{name}-server", f"10.{number}.0.0/24")
             text += _HUB.format(name=name, address=address, number=number, daemon=daemon)
         for number, name in enumerate(("lyon", "nice"), 11):
@@ -70,7 +78,8 @@ class FleetNetwork:
         policy = _POLICY + (_BETWEEN_HUBS if len(hubs) > 1 else "")
         (self.folder / "fleet.toml").write_text(_FLEET.format(hubs=text, policy=policy))
         self.branchctl("provision")
-        self.hubs = {name: InstalledHub(self.hosts[name], self.folder / "kits" / name)
+        self.hubs = {name: InstalledHub(self.hosts[name], self.folder / "kits" / name,
+                                        (interpreters or {}).get(name, MICROPYTHON))
                      for name in hubs}
 
     def start(self) -> "FleetNetwork":
@@ -88,6 +97,12 @@ class FleetNetwork:
     def gateway(self, name: str, **options) -> BundleGateway:
         """The gateway of a branch, not started."""
         return BundleGateway(self.hosts[name], self.folder / "bundles" / name, **options)
+
+    def profile(self, hub: str) -> str:
+        """The laptop's profile, less all remotes but one hub's, by UDP."""
+        text = (self.folder / "clients" / "anna.ovpn").read_text()
+        return "\n".join(line for line in text.splitlines() if not line.startswith("remote ")
+                         or line == f"remote {self.addresses[hub]} 1194 udp")
 
     def client(self, profile: str | None = None, **options) -> Client:
         """The laptop with its profile, or another, not started."""

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from host_tests.lab.errors import LabError
-from host_tests.lab.gateway import Gateway
+from host_tests.lab.gateway import MICROPYTHON, Gateway
 from host_tests.lab.netns import Host
 from host_tests.lab.process import Process
 
@@ -20,13 +20,16 @@ class InstalledHub:
         hub = InstalledHub(host, Path("kits/paris")).install().start()
     """
 
-    def __init__(self, host: Host, kit: Path):
+    def __init__(self, host: Host, kit: Path, interpreter: Path = MICROPYTHON):
+        """interpreter: what runs the hub's agent."""
         self.host = host
+        self.interpreter = interpreter
         self.kit = kit
         self.root = host.directory / "root"
         self.root.mkdir(exist_ok=True)
         self.servers: dict[str, Process] = {}
         self.babel: Process | None = None
+        self.agent: Process | None = None
 
     def install(self) -> "InstalledHub":
         """Run the kit's installer."""
@@ -36,7 +39,7 @@ class InstalledHub:
     def run_installer(self, check: bool = False) -> subprocess.CompletedProcess:
         """The installer's answer."""
         return self.host.run("sh", str(self.kit / "install.sh"), "--root", str(self.root),
-                             check=check)
+                             "--interpreter", str(self.interpreter), check=check)
 
     def start(self) -> "InstalledHub":
         """Start everything, in the order of the kit's units."""
@@ -55,13 +58,23 @@ class InstalledHub:
             self._start_openvpn(found[1])
         elif "network" in unit:
             self.host.run(*self.command(unit))
+        elif "agent" in unit:
+            self.agent = self._spawn(unit, "agent")
         else:
-            self.babel = self.host.spawn(*self.command(unit), name="babel")
+            self.babel = self._spawn(unit, "babel")
+
+    def _spawn(self, unit: str, name: str) -> Process:
+        return self.host.spawn(*self.command(unit), name=name, env=self._environment(unit))
+
+    def _environment(self, unit: str) -> dict[str, str]:
+        return dict(re.findall(r"^Environment=(\w+)=(.*)$", self._text(unit), re.MULTILINE))
+
+    def _text(self, unit: str) -> str:
+        return (self.root / "etc/systemd/system" / unit).read_text()
 
     def command(self, unit: str) -> list[str]:
         """What an installed unit starts."""
-        text = (self.root / "etc/systemd/system" / unit).read_text()
-        found = re.search(r"^ExecStart=(.*)$", text, re.MULTILINE)
+        found = re.search(r"^ExecStart=(.*)$", self._text(unit), re.MULTILINE)
         if not found:
             raise LabError(f"{unit} starts nothing")
         return found[1].split()
@@ -76,7 +89,10 @@ class InstalledHub:
     def restart_unit(self, unit: str) -> None:
         """Stop what a unit has started, and start it with what is installed."""
         found = re.fullmatch(r"openvpn-server@(.*)\.service", unit)
-        running = self.servers.get(found[1]) if found else self.babel
+        if found:
+            running = self.servers.get(found[1])
+        else:
+            running = self.agent if "agent" in unit else self.babel
         if running is not None:
             running.stop()
         self.start_unit(unit)

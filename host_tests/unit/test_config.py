@@ -52,8 +52,8 @@ def test_a_full_file():
     assert r.keys == [("k1", "hmac-sha256", unhex(_SECRET), none, none)]
     assert r.announce == [(unhex("c0a80b00"), 24)]
     assert r.accept == [
-        (unhex("0a000000"), 8, None, None, None),
-        (b"\xfd" + bytes(15), 8, None, None, None),
+        (unhex("0a000000"), 8, None, None, None, None),
+        (b"\xfd" + bytes(15), 8, None, None, None, None),
     ]
 
 
@@ -154,8 +154,33 @@ def test_accept_within_a_length_range_and_key_times():
         )
     ).routing
     assert (r.stub, r.max_routes) == (True, 100)
-    assert r.accept == [(unhex("0a000000"), 8, 16, 24, "tun0")]
+    assert r.accept == [(unhex("0a000000"), 8, 16, 24, "tun0", None)]
     assert r.keys[0][3:] == ((1795392000, None), (None, 1798761600))
+
+
+def test_accept_exactly_some_prefixes_of_one_neighbour():
+    accept = '{"neighbour": "fe80::b:2", "exactly": ["10.1.0.0/16", "10.100.0.2/32"]}'
+    r = _load(_with('"routing": {"protocol": "babel", "accept": [' + accept + "]}")).routing
+    peer = b"\xfe\x80" + bytes(11) + b"\x0b\0\2"
+    assert r.accept == [
+        (unhex("0a010000"), 16, 16, 16, None, peer),
+        (unhex("0a640002"), 32, 32, 32, None, peer),
+    ]
+
+
+def _hub(interfaces):
+    return (
+        '{"name": "paris", "role": "hub", "clients": {"accept": ["10.0.0.0/8"]}, "servers": ['
+        '{"name": "s", "device": "bl-s", "management": "/run/s"}],'
+        ' "routing": {"protocol": "babel", "interfaces": [' + interfaces + "]}}"
+    )
+
+
+def test_a_hubs_interfaces_of_which_some_are_not_signed():
+    r = _load(_hub('"bl-s", {"device": "bl-mesh-2", "signed": false}')).routing
+    assert r.interfaces == [("bl-s", True), ("bl-mesh-2", False)]
+    error = str(raises(ConfigError, _load, _hub('"bl-s", {"device": "bl-s"}')))
+    assert error.startswith("gateway.json: routing.interfaces[1]: is there twice"), error
 
 
 def test_the_least_file():
@@ -178,7 +203,10 @@ _MISTAKES = (
     ('{"name": 5}', "gateway.json: name: must be a string"),
     ('{"name": "a b"}', "gateway.json: name: may hold neither spaces"),
     ('{"nmae": "lyon"}', "gateway.json: nmae: unknown key (did you mean 'name'?)"),
-    ('{"name": "lyon", "zzz": 1}', "gateway.json: zzz: unknown key (known are: name, address"),
+    (
+        '{"name": "lyon", "zzz": 1}',
+        "gateway.json: zzz: unknown key (known are: name, role, address",
+    ),
     ('{"name": "lyon"}', "gateway.json: tunnels: is missing"),
     (_tunnels(""), "gateway.json: tunnels: holds no tunnel"),
     (_tunnels("5"), "gateway.json: tunnels[0]: must be an object"),
@@ -246,6 +274,14 @@ _MISTAKES = (
      "gateway.json: routing.accept[0]: not an IPv4 address"),
     (_with('"routing": {"protocol": "babel", "accept": [8]}'),
      "gateway.json: routing.accept[0]: must be a string"),
+    (_with('"routing": {"protocol": "babel", "accept": [{"neighbour": "10.0.0.1",'
+           ' "prefix": "10.0.0.0/8"}]}'),
+     "gateway.json: routing.accept[0].neighbour: is not a link-local address"),
+    (_with('"routing": {"protocol": "babel", "accept": [{"exactly": [],'
+           ' "prefix": "10.0.0.0/8"}]}'),
+     "gateway.json: routing.accept[0]: has both prefix and exactly"),
+    (_with('"routing": {"protocol": "babel", "accept": [{"exactly": ["10/8"]}]}'),
+     "gateway.json: routing.accept[0].exactly[0]: not an IPv4 address"),
     (_with('"routing": {"protocol": "babel", "keys": [{"id": "k"}]}'),
      "gateway.json: routing.keys[0].algorithm: is missing"),
 )  # fmt: skip
@@ -284,7 +320,7 @@ def test_a_file_that_cannot_be_read():
 
     assert "gateway.json: cannot be read" in str(raises(ConfigError, load_config, missing))
     assert "not UTF-8" in str(raises(ConfigError, load_config, lambda name: b'{"name": "\xff"}'))
-    assert "64 KB" in str(raises(ConfigError, load_config, lambda name: b" " * 65537))
+    assert "1 MB" in str(raises(ConfigError, load_config, lambda name: b" " * ((1 << 20) + 1)))
 
 
 def test_json_values():

@@ -100,9 +100,13 @@ class Tunnel:
 class Routing:
     def __init__(self):
         self.told = []
+        self.trusts = []
 
     def set_penalty(self, device, penalty, now):
         self.told.append((device, penalty))
+
+    def set_trust(self, device, trusted, lossy, now):
+        self.trusts.append((device, trusted, lossy))
 
 
 class Entry:
@@ -135,10 +139,10 @@ class Rig:
     def _note(self, subject, event, reason, level="info"):
         self.notes.append((subject, event, reason))
 
-    def up(self, *numbers, gateway=_HUB, gateway_ipv6=None, ends_idle=False):
+    def up(self, *numbers, gateway=_HUB, gateway_ipv6=None, ends_idle=False, quiet_ms=None):
         for n in numbers or range(len(self.tunnels)):
             self.tunnels[n].state = UP
-            link = Link("tun%d" % n, [], 1500, gateway, gateway_ipv6, _HUB, ends_idle)
+            link = Link("tun%d" % n, [], 1500, gateway, gateway_ipv6, _HUB, ends_idle, quiet_ms)
             self._tell(n, TUNNEL_UP, link)
         return self
 
@@ -245,6 +249,32 @@ def test_a_dead_tunnel_is_told_once_and_a_live_one_once():
     rig.silent.clear()
     rig.run(1000)
     assert rig.told() == [("tun0", 0)]
+
+
+def test_routing_may_rely_on_a_tunnel_whose_probes_are_answered():
+    rig = Rig(1).up().run(2000)
+    assert rig.routing.trusts == [("tun0", True, False)]
+    # One lost probe is no lossy path, a second one is, until all of the last 64 were answered.
+    for _ in range(2):
+        rig.silent.add("tun0")
+        rig.run(260)
+        rig.silent.discard("tun0")
+        rig.run(3000)
+    assert rig.routing.trusts[1:] == [("tun0", True, True)]
+    rig.run(20_000)
+    assert rig.routing.trusts[2:] == [("tun0", True, False)]
+    rig.silent.add("tun0")
+    rig.run(2000)
+    assert rig.routing.trusts[3:] == [("tun0", False, False)]
+    rig.silent.discard("tun0")
+    rig.run(2000)
+    assert rig.routing.trusts[4] == ("tun0", True, False)
+    # Another session is another device; without probes nothing is known.
+    rig.down(0)
+    rig = Rig(1)
+    rig.silent.add("tun0")
+    rig.up().run(10_000)
+    assert rig.routing.trusts == []
 
 
 def test_a_probes_socket_is_closed_with_its_session():
@@ -395,6 +425,19 @@ def test_a_dead_one_is_restarted_when_the_wan_changes():
     rig.tunnels[0].can_rebind = False
     rig.calls()
     rig.supervision.wan_changed(rig.system.now)
+    assert rig.calls() == [("restart", False, True)]
+
+
+def test_a_session_that_nobody_is_heard_in_is_made_anew():
+    """Another client with the same certificate may have taken it over before the first answer."""
+    rig = Rig(1)
+    rig.silent.add("tun0")
+    rig.up(quiet_ms=8000).run(7000)
+    assert rig.status()["health"]["state"] == "unknown"
+    rig.run(2000)
+    assert rig.status()["health"]["state"] == "down"
+    assert rig.calls() == ["rebind"]
+    rig.run(5000)
     assert rig.calls() == [("restart", False, True)]
 
 

@@ -34,6 +34,7 @@ class Engine:
         self.patience_ms = None
         self.prompt = True
         self.can_check = True
+        self.counts = None
         self.calls = []
         self.events = []
 
@@ -71,7 +72,7 @@ class Engine:
         return self.events.pop(0) if self.events else None
 
     def traffic(self):
-        return None
+        return self.counts
 
     def status(self):
         return {}
@@ -444,6 +445,28 @@ def test_a_watchdogs_restarts_may_show_the_fight_too():
     assert rig.tunnel.state == DOWN and len(rig.logged("duplicate")) == 1
     rig.run(60_000)
     assert rig.tunnel.state == SETUP
+
+
+def test_a_session_lives_as_long_as_octets_come():
+    """Two minutes of silence at the end are no long life."""
+    for received, fights in ((13_000, False), (1000, True)):
+        rig = Rig()
+        for _ in range(4):
+            rig.engine.counts = (0, 0)
+            rig.run(200)
+            rig.up()
+            for n in range(130):
+                rig.engine.counts = (n, min(100 * n, received))
+                rig.run(1000)
+            rig.tell(e.DOWN, ("ping-restart", ""), 1300)
+        assert bool(rig.logged("duplicate")) == fights, received
+
+
+def test_what_a_server_that_pings_is_to_be_heard_in():
+    for ping, restart, expected in (
+        (0, 60, None), (10, 0, None), (10, 120, 35_000), (1, 5, 5000), (60, 120, 120_000),
+    ):
+        assert e.quiet_limit(ping, restart) == expected
 
 
 def test_notes_of_the_engine_are_logged():

@@ -118,6 +118,27 @@ def bird(fleet: Fleet, record: Record, hub: Hub, keys: list[Key], title: str) ->
                         announced=announced, interfaces=interfaces)
 
 
+def agent(fleet: Fleet, record: Record, hub: Hub, keys: list[Key]) -> dict:
+    """The same for the hub's agent: `routing` of its gateway.json."""
+    servers = [each.device for each in instances(hub)]
+    links = [link.device for link in mesh_links(fleet, record, hub)]
+    accept = [{"neighbour": LINK_LOCAL.format(record.numbers[branch.name]),
+               "exactly": [*map(str, _own(record, branch.name, branch.networks()))]}
+              for branch in fleet.branches.values()]
+    behind = [*map(str, _behind_others(fleet, hub))]
+    for link in links:
+        accept += [{"device": link, "prefix": str(fleet.virtual), "shortest": 32},
+                   {"device": link, "exactly": behind}]
+    return {
+        "protocol": "babel", "hello_ms": fleet.hello_ms,
+        "max_neighbours": max(128, 2 * len(fleet.branches) + len(links)),
+        "max_routes": max(1024, 2 * (len(fleet.members) + len(behind))),
+        "interfaces": [*servers, *({"device": link, "signed": False} for link in links)],
+        "keys": [{"id": key.id, "algorithm": "hmac-sha256", "secret": key.hex} for key in keys],
+        "announce": [*map(str, hub.networks())], "accept": accept,
+    }
+
+
 def _bird_rules(condition: str, nets: list[Network], wide: Network | None = None) -> str:
     """`accept` for exactly these prefixes, or, of the one in `wide`, for all single addresses."""
     text = ""

@@ -4,6 +4,7 @@ import typer
 
 from branchctl import (
     check,
+    flash,
     init,
     inventory,
     policy_command,
@@ -38,5 +39,6 @@ app.command(name="renew")(renew.command)
 app.command(name="revoke")(revoke.command)
 app.add_typer(rotate.app, name="rotate")
 app.command(name="inventory")(inventory.command)
+app.command(name="flash")(flash.command)
 app.add_typer(policy_command.app, name="policy")
 app.command(name="status")(status.command)

@@ -5,16 +5,16 @@ same ports as their source. Connection tracking alone would not do, as the way b
 through another hub, which has not seen the request, and flows move between hubs.
 """
 
+import ipaddress
 from collections.abc import Iterable
 
 from branchctl.kit_names import DEVICES, instances, mesh_links
-from branchctl.model import Fleet, Hub, Rule, Service
+from branchctl.model import AGENT_PORT, BABEL_PORT, Fleet, Hub, Rule, Service
 from branchctl.policy import merged, networks
 from branchctl.reader import Network
 from branchctl.record import Record
 
 _TABLE = "inet branchline"
-_BABEL_PORT = 6696
 _FAMILIES = ((4, "ipv4_addr", "ip"), (6, "ipv6_addr", "ip6"))
 # TCP that does not begin a connection: an answer, or one that went another way before.
 _GOING_ON = "tcp flags & (fin | syn | rst | ack) != syn"
@@ -42,9 +42,9 @@ table {table} {{
 {spoofed}
   }}
 
-  chain forward {{
+{agents}  chain forward {{
     type filter hook forward priority filter; policy accept;
-    iifname != "{devices}*" oifname != "{devices}*" accept
+{to_agents}    iifname != "{devices}*" oifname != "{devices}*" accept
     jump spoofed
     jump answers
     jump allowed
@@ -53,7 +53,7 @@ table {table} {{
 
   chain input {{
     type filter hook input priority filter; policy accept;
-    iifname != "{devices}*" accept
+{to_agents}    iifname != "{devices}*" accept
     ip6 saddr fe80::/10 udp dport {babel} accept
     ip6 saddr fe80::/10 meta l4proto ipv6-icmp accept
     jump spoofed
@@ -65,6 +65,17 @@ table {table} {{
   }}
 }}
 """
+
+
+# The hubs' agents speak with each other over the links between hubs, and nobody else does.
+_AGENTS = """\
+  chain agents {{
+    iifname "{devices}mesh-*" ip saddr @{hubs}_4 ip daddr @{hubs}_4 udp dport {port} accept
+    ip daddr @{hubs}_4 udp dport {port} counter drop
+  }}
+
+"""
+_TO_AGENTS = "    jump agents\n"
 
 
 class _Sets:
@@ -110,15 +121,24 @@ def hub_rules(fleet: Fleet, record: Record, hub: Hub, title: str) -> str:
         names = ", ".join(f'"{each.device}"' for each in links)
         spoofed += [f"iifname {{ {names} }} {family} saddr @{unique}_{version} counter drop"
                     for version, _, family in _FAMILIES]
-    return _frame(title, sets, rules, spoofed)
+    return _frame(title, sets, rules, spoofed, _agents(fleet, record, sets))
 
 
-def _frame(title: str, sets: _Sets, rules: list[str], spoofed: list[str]) -> str:
+def _agents(fleet: Fleet, record: Record, sets: _Sets) -> str:
+    if len(fleet.hubs) < 2:
+        return ""
+    addresses = [ipaddress.ip_network(record.addresses[name]) for name in fleet.hubs]
+    hubs = sets.of("the hubs themselves", addresses)
+    return _AGENTS.format(devices=DEVICES, hubs=hubs, port=AGENT_PORT)
+
+
+def _frame(title: str, sets: _Sets, rules: list[str], spoofed: list[str], agents: str) -> str:
     return _FRAME.format(
-        title=title, table=_TABLE, devices=DEVICES, babel=_BABEL_PORT, icmp=_ICMP_ANSWERS,
+        title=title, table=_TABLE, devices=DEVICES, babel=BABEL_PORT, icmp=_ICMP_ANSWERS,
         icmp6=_ICMP6_ANSWERS, sets="\n".join(sets.lines),
         rules="\n".join("    " + line for line in rules),
-        spoofed="\n".join("    " + line for line in spoofed))
+        spoofed="\n".join("    " + line for line in spoofed),
+        agents=agents, to_agents=_TO_AGENTS if agents else "")
 
 
 def _unless(match: str, field: str, stem: str) -> list[str]:

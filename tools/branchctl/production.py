@@ -84,7 +84,7 @@ class Production:
     def _client_path(self, name: str):
         return self.fleet.folder / CLIENTS / f"{name}.ovpn"
 
-    def _kit(self, hub: Hub) -> dict[str, str]:
+    def _kit(self, hub: Hub) -> dict[str, str | bytes]:
         state, ca = self.state, self._factory.authority()
         credential = state.credential(hub.name)
         keys = {

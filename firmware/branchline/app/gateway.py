@@ -9,7 +9,7 @@ from branchline.app.loop import Loop
 from branchline.hal.linux.signals import NAMES, Signals
 from branchline.hal.linux.sysctl import forwarding_enabled
 from branchline.tunnel.manager import Manager
-from branchline.tunnel.tunnel import TUNNEL_UP
+from branchline.tunnel.tunnel import TUNNEL_UP, UP
 
 _PAUSE_MS = const(2000)
 # How long stock processes may take to leave; then they are killed.
@@ -34,7 +34,7 @@ class Gateway:
             # Babel takes a good part of a small heap: only who routes loads it.
             from branchline.app.routing import Routing
 
-            self._routing = Routing(config, self._system, self._server_addresses)
+            self._routing = Routing(config, system, self._server_addresses, records)
         self._firewall = None
         if config.filter:
             from branchline.app.firewall import Firewall
@@ -66,6 +66,26 @@ class Gateway:
             from branchline.app.api_door import Door
 
             self._api = Door(self._system, config.api, self.status, self._restart_tunnel)
+
+    def confirm(self, slot):
+        """Before run(): this is a start of a slot, branchboot.slots.Choice, which is to be told
+        whether it works."""
+        from branchline.app.confirmation import Confirmation
+
+        self._parts.append(
+            Confirmation(slot, self._carries, self._give_up, self._note, self._system.ticks())
+        )
+
+    def _carries(self):
+        """Whether a tunnel is up and, where there are probes, one was answered."""
+        supervision = self._supervision
+        return any(
+            tunnel.state == UP and (supervision is None or supervision.answered(tunnel))
+            for tunnel in self._manager.tunnels
+        )
+
+    def _give_up(self):
+        self._stopping = True
 
     def _leave_safe_mode(self):
         self._note("gateway", "safe-mode", "it has lasted: a full start is tried again")

@@ -1,5 +1,5 @@
-"""What the gateway keeps over a restart: its journal, the starts that did not end well, and what
-has to be put back after a crash; in the folder `state`."""
+"""What the gateway keeps over a restart: its journal, the starts that did not end well, Babel's
+seqno, and what has to be put back after a crash; in the folder `state`."""
 
 from micropython import const
 
@@ -54,7 +54,9 @@ class Records:
 
     def write(self, name, data):
         """Writes a small file; whether that worked."""
-        return self._store.write(name, data)
+        done = self._store.write(name, data)
+        self._tell_problem()
+        return done
 
     def next_timer(self):
         """The tick of the next write, or None."""

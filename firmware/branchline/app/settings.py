@@ -7,6 +7,8 @@ Apart from config.py, which reads it: a class keeps its whole module in memory.
 class Config:
     """The whole of gateway.json."""
 
+    role = "gateway"
+
     def __init__(self):
         self.name = ""
         self.address = None  # 4 or 16 octets: this gateway's virtual address
@@ -63,7 +65,9 @@ class Routing:
         # of (id, algorithm, secret octets, send, accept), the last two (from, until) or None each
         self.keys = []
         self.announce = None  # of (network octets, prefix length); None: address and lans
-        self.accept = []  # of (network octets, prefix length, shortest, longest, device)
+        # of (network octets, prefix length, shortest, longest, device, neighbour's octets)
+        self.accept = []
+        self.interfaces = []  # a hub's: of (device, whether packets are signed there)
 
 
 class Filter:

@@ -12,6 +12,8 @@ _SECOND_MS = const(1000)
 # back within this time comes back for nothing.
 _RESTART_MS = const(5000)
 _HURRY_MS = const(10_000)
+# From so many lost of the last 64 probes on, until none is, a path counts as lossy.
+_LOSSES = const(2)
 # Ends of a session that say nothing against the way to the hub.
 _ORDERLY = ("restart", "auth-failed", "auth-token", "inactive")
 
@@ -27,6 +29,7 @@ class _Watched:
         self.probed = None  # the address that is probed
         self.device = None
         self.penalty = None  # what routing was told last
+        self.trust = None
         self.hurry_until = None  # the WAN has changed: no patience with a dead session
 
 
@@ -54,7 +57,7 @@ class Supervision:
         watched = self._find(tunnel.name)
         if kind == TUNNEL_UP:
             self._open(watched, detail)
-            watched.guard.tunnel_up(watched.probe is not None, now)
+            watched.guard.tunnel_up(watched.probe is not None, now, detail.quiet_ms)
         else:
             self._close(watched)
             watched.guard.tunnel_down(detail[0] in _ORDERLY, now)
@@ -71,6 +74,7 @@ class Supervision:
         self._close(watched)
         watched.device = link.device
         watched.penalty = 0
+        watched.trust = (False, False)
         target = watched.target or link.gateway or link.gateway_ipv6
         if link.ends_idle:
             self._note(watched.tunnel.name, "unprobed", "probes would keep `inactive` from it")
@@ -110,6 +114,11 @@ class Supervision:
         """Whether packets get through a tunnel that is up."""
         return self._find(tunnel.name).guard.is_usable()
 
+    def answered(self, tunnel):
+        """Whether the hub has answered a probe in this session, or is not probed."""
+        watched = self._find(tunnel.name)
+        return watched.probe is None or watched.guard.health.ever_answered
+
     # ---- time ----
 
     def next_timer(self):
@@ -148,6 +157,7 @@ class Supervision:
             traffic = watched.tunnel.engine.traffic() if watched.guard.is_up else None
             if traffic:
                 watched.guard.health.traffic(traffic[0], traffic[1], now)
+            self._vouch(watched, now)
 
     def _take(self, watched, event, now):
         """Carries out or tells what a guard has decided; whether penalties may have changed."""
@@ -177,6 +187,18 @@ class Supervision:
         tunnel.restart(reason, now, tunnel.has_other_remote, True)
 
     # ---- what routing is told ----
+
+    def _vouch(self, watched, now):
+        """Tells routing whether it may rely on the probes: they know sooner than Hellos when a
+        path is lost, and do not take a few losses for its end."""
+        if watched.device is None or not self._routing:
+            return
+        health = watched.guard.health
+        lossy = health.losses >= _LOSSES or (watched.trust[1] and health.losses > 0)
+        trust = (health.is_alive, health.is_alive and lossy)
+        if trust != watched.trust:
+            watched.trust = trust
+            self._routing.set_trust(watched.device, trust[0], trust[1], now)
 
     def _settle(self, now):
         """Tells routing what each tunnel may carry. A damped tunnel carries nothing, unless no

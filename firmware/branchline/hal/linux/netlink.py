@@ -148,6 +148,18 @@ class Netlink(Descriptor):
         what = "delete the address %s of the link #%d" % (ip.format_prefix(local, plen), dev)
         self._request(what, rt.DELADDR, 0, rt.address_body(dev, local, plen, peer))
 
+    def first_ipv4(self, dev):
+        """The first IPv4 address (octets) of a link, or None."""
+        found = []
+
+        def take(buf, start, end):
+            address = rt.read_address(buf, start, end)
+            if address.dev == dev and len(address.local) == 4:
+                found.append(address.local)
+
+        self._request("list the addresses", rt.GETADDR, rt.DUMP, rt.addresses_body(), take)
+        return found[0] if found else None
+
     def add_route(self, route):
         """Adds a Route; EEXIST (17) if there is one to the same prefix with the same metric."""
         what = ("add the route ", route)

@@ -7,6 +7,7 @@ from branchline.hal.linux.sockets import BUFFER
 from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
 from branchline.wire.ip import parse_address
+from branchline.wire.overlay import Overlay
 from branchline.wire.ticks import earliest
 
 # The resolver's families.
@@ -129,17 +130,19 @@ class System(BaseSystem):
     def sweep_filter(self):
         """Removes the filter that a crash has left in the kernel; whether there was one."""
         with Overlay():
+            kernel = None
             try:
                 kernel = self.nf_tables()
+                if not kernel.is_ours():
+                    return False
             except OSError:
-                return False  # a kernel without it
-            try:
-                left = kernel.is_ours()
-                if left:
-                    kernel.delete()
-                return left
+                return False  # a kernel without nf_tables
+            else:
+                kernel.delete()
+                return True
             finally:
-                kernel.close()
+                if kernel:
+                    kernel.close()
 
     def settle(self, timeout_ms):
         """Waits until all programs that were started have ended."""

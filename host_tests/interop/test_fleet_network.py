@@ -109,7 +109,7 @@ def test_a_client_roams_between_hubs_with_different_server_keys(fleet):
     """Its profile has a key for each hub; its address is the same at both."""
     fleet.branchctl("rotate", "tls-crypt", "--server", "dublin")
     hub = fleet.hubs["dublin"].install()
-    hub.restart_unit("openvpn-server@branchline-udp1194.service")
+    hub.restart_unit("openvpn-server@branchline-udp1194.service", at_once=True)
     profile = (fleet.folder / "clients/anna.ovpn").read_text()
     assert profile.count("<connection>") == 4
     address = None

@@ -12,12 +12,19 @@ from host_tests.lab.pki import Pki
 from host_tests.lab.process import Process
 
 _ROOT = Path(__file__).resolve().parents[2]
-MICROPYTHON = Path(os.environ.get("BRANCHLINEMICROPYTHON",
+MICROPYTHON = Path(os.environ.get("BRANCHLINE_MICROPYTHON",
                                    _ROOT / ".toolchain" / "bin" / "micropython")).resolve()
 _LIBRARIES = _ROOT / ".toolchain" / "lib"  # microdot
 _IMAGE = _ROOT / "build" / "branchline.romfs"
 _TIMEOUT = 20.0
 _POLL = 0.02
+
+
+def image_is_fresh() -> bool:
+    """Whether `make compile` has made an image of the firmware as it is."""
+    sources = (_ROOT / "firmware" / "branchline").rglob("*.py")
+    return _IMAGE.exists() and (
+        max(path.stat().st_mtime for path in sources) <= _IMAGE.stat().st_mtime)
 
 
 class Gateway:

@@ -287,3 +287,19 @@ def test_metrics_of_the_filter():
         lines = "".join(metrics_lines({"filter": found})).split("\n")
         values = [line for line in lines if line.startswith("branchline_filter_")]
         assert values == ["branchline_" + each for each in expected]
+
+
+def test_metrics_of_a_hub():
+    status = {
+        "name": "paris", "tunnels": [], "announced": [{}, {}],
+        "servers": [{"name": "udp", "state": "up", "clients": 3},
+                    {"name": "tcp", "state": "down", "clients": 0}],
+        "hubs": [{"name": "dublin", "heard_s": 4}, {"name": "ghent", "heard_s": None}],
+    }  # fmt: skip
+    lines = "".join(metrics_lines(status)).split("\n")
+    values = [line for line in lines if line[:1] != "#"]
+    assert values[1:-1] == [
+        'branchline_server_up{server="udp"} 1', 'branchline_server_up{server="tcp"} 0',
+        'branchline_server_clients{server="udp"} 3', 'branchline_server_clients{server="tcp"} 0',
+        "branchline_announced_prefixes 2", 'branchline_hub_heard_seconds{hub="dublin"} 4',
+    ]  # fmt: skip

@@ -6,7 +6,7 @@ from micropython import const
 
 from branchline import BUILD_TIME, __version__
 from branchline.app.loop import Loop
-from branchline.hal.linux.signals import NAMES, Signals
+from branchline.hal.linux.signals import NAMES, SIGHUP, Signals
 from branchline.hal.linux.sysctl import forwarding_enabled
 from branchline.tunnel.manager import Manager
 from branchline.tunnel.tunnel import TUNNEL_UP, UP
@@ -18,11 +18,14 @@ _SETTLE_MS = const(3000)
 
 class Gateway:
     """engines: of tunnel.engine, one for each of the tunnels of config (app.settings.Config);
-    system: app.system.System; log: app.log.Log; records: app.records.Records or None; safe:
-    whether this is a safe start; status: makes a StatusFile of status(), or None."""
+    system: app.system.System; log: app.log.Log; load(): as of app.reload.Reload; records:
+    app.records.Records or None; safe: whether this is a safe start; status: makes a StatusFile of
+    status(), or None."""
 
-    def __init__(self, engines, config, system, log, records=None, safe=False, status=None):
+    def __init__(self, engines, config, system, log, load, records=None, safe=False, status=None):
         self._log = log
+        self._load = load
+        self._reload = None
         self._config = config
         self._system = system
         self._records = records
@@ -88,11 +91,11 @@ class Gateway:
         self._stopping = True
 
     def _leave_safe_mode(self):
-        self._note("gateway", "safe-mode", "it has lasted: a full start is tried again")
+        self._note("gateway", "safe-mode", "it ends: a full start is tried again")
         self._stopping = self._again = True
 
     def run(self):
-        """Runs until SIGHUP, SIGINT or SIGTERM, or until no tunnel will be tried again.
+        """Runs until SIGINT or SIGTERM, or until no tunnel will be tried again.
 
         Returns True in the first case, None when a safe start has lasted and is to be followed by
         a full one. Everything is taken away in any case.
@@ -271,9 +274,31 @@ class Gateway:
 
     def _signal(self, signals):
         number = signals.read()
-        if number is not None:
+        if number == SIGHUP:
+            self._take_up()
+        elif number is not None:
             self._stopping = True
             self._log("info", "gateway", "stop", NAMES[number])
+
+    def _take_up(self):
+        """What has changed in the folder becomes true."""
+        if self._safe:
+            # Perhaps mended: that takes all of it.
+            self._leave_safe_mode()
+            return
+        gc.collect()  # the parsers are large
+        try:
+            if self._reload is None:
+                from branchline.app.reload import Reload
+
+                self._reload = Reload(
+                    self._load, self._config, self._manager, self._routing, self._note
+                )
+                self._parts.append(self._reload)
+            self._reload.begin(self._system.ticks())
+        except MemoryError:
+            gc.collect()
+            self._note("gateway", "reload", "the heap has no room for it: restart", "error")
 
     def _warn(self):
         system = self._system

@@ -1,5 +1,7 @@
 """A hub's parts wired together: its servers' clients become routes, here and at the other hubs."""
 
+import gc
+
 from micropython import const
 
 from branchline import __version__
@@ -16,6 +18,7 @@ from branchline.wire.ticks import ticks_add, ticks_diff
 
 # What the kernel refused is tried again.
 _RETRY_MS = const(1000)
+_COLLECT_EVERY = const(131072)
 
 
 class Hub:
@@ -63,6 +66,9 @@ class Hub:
     def run(self):
         """Runs until SIGHUP, SIGINT or SIGTERM; returns True. The routes to clients stay, as the
         clients do; what Babel has learned is taken away."""
+        if hasattr(gc, "threshold"):
+            # Else what lives on is spread over the heap, and no list of clients finds room in it.
+            gc.threshold(_COLLECT_EVERY)
         system = self._system
         signals = Signals()
         system.poller.register(signals, lambda readable, writable: self._signal(signals))

@@ -22,6 +22,8 @@ _TURN = const(2)
 _BUFFER = const(1500)
 _CHECK_MS = const(1000)
 _RETRY_MS = const(100)
+# The penalty of a link that is to be left: worse than any way, but one.
+_LEAVE = const(0x4000)
 # A device that has come up gets its addresses a moment later.
 _SETTLE_MS = const(100)
 _LINK_LOCAL = b"\xfe\x80\0\0\0\0\0\0"
@@ -41,6 +43,7 @@ class Routing:
         self._sockets = {}
         self._waiting = {}  # device -> what _open is given, of tunnels whose address is not usable
         self._penalties = {}  # by device
+        self._left = None  # the device that is to be left
         self._trusts = {}  # by device: (trusted, lossy)
         self._retry_due = None
         self._watch = None
@@ -164,9 +167,7 @@ class Routing:
         if device in self._trusts:
             trusted, lossy = self._trusts[device]
             self.agent.set_trust(device, trusted, lossy, now)
-        if self._penalties.get(device):
-            self.agent.set_penalty(device, self._penalties[device], now)
-        self._drain()
+        self._tell_penalty(device, now)
         return True
 
     def tunnel_down(self, device, now):
@@ -174,6 +175,8 @@ class Routing:
         self._waiting.pop(device, None)
         self._penalties.pop(device, None)
         self._trusts.pop(device, None)
+        if device == self._left:
+            self._left = None
         if device in self._sockets:
             self._close(device)
             self.agent.remove_interface(device, now)
@@ -183,9 +186,41 @@ class Routing:
     def set_penalty(self, device, penalty, now):
         """How much worse than it looks the link by a device is (Agent.set_penalty)."""
         self._penalties[device] = penalty
+        self._tell_penalty(device, now)
+
+    def leave(self, device, now):
+        """Has the network leave a device by which packets still pass, until its tunnel is down;
+        None: no device any more."""
+        before, self._left = self._left, device
+        for each in (before, device):
+            if each:
+                self._tell_penalty(each, now)
+
+    def _tell_penalty(self, device, now):
+        penalty = self._penalties.get(device, 0)
+        if device == self._left:
+            penalty = max(penalty, _LEAVE)
         if device in self._sockets:
             self.agent.set_penalty(device, penalty, now)
             self._drain()
+
+    def is_used(self, device):
+        """Whether a route leads by a device."""
+        return any(
+            selected and port == device and metric < INFINITY
+            for _, _, port, metric, _, _, selected in self.agent.routes()
+        )
+
+    def reload(self, routing, now):
+        """Takes up the keys and what is accepted from other settings (app.settings.Routing);
+        from no keys to some, or back, only a start leads."""
+        mine = self._config.routing
+        if self._keyring and routing.keys:
+            self._keyring.replace([Key(*key) for key in routing.keys])
+            self._keyring.set_clock(self._system.unix_time())
+            mine.keys = routing.keys
+        self._policy.accept = [Rule(*rule) for rule in routing.accept]
+        mine.accept = routing.accept
 
     def set_trust(self, device, trusted, lossy, now):
         """Whether probes say that packets get through by a device, and that some get lost

@@ -51,6 +51,7 @@ class Tunnel:
         self.engine = engine  # "native" or "openvpn"
         self.device = device  # or None: as the profile says
         self.probe = probe  # 4 or 16 octets, or None: the hub's address in the tunnel
+        self.digest = None  # of the profile and of the files that it names
 
 
 class Routing:

@@ -58,6 +58,10 @@ def metrics_lines(status):
         if found.get(name) is not None:
             yield _head("filter_%s_total" % name, "counter", text)
             yield "branchline_filter_%s_total %d\n" % (name, found[name])
+    if "servers" in status:
+        from branchline.web.hub_metrics import hub_metrics_lines
+
+        yield from hub_metrics_lines(status, _head, _escaped)
     routing = status.get("routing")
     if routing:
         for name, text in (

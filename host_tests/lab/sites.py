@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from branchctl.kit_names import instances, tunnel_device
-from branchctl.model import BOARDS, Branch, Client, Fleet, Hub, Member
+from branchctl.model import Branch, Client, Fleet, Hub, Member
 from branchctl.reader import Network
 from branchctl.record import Record
 from host_tests.lab import openvpn
@@ -219,9 +219,6 @@ class BranchSite(Site):
         return self.kind == GATEWAY
 
     def start(self) -> None:
-        rules = self.bundle / "policy.nft"
-        if rules.exists():
-            self.host.run("nft", "-f", str(rules))
         if self.gateway:
             self.gateway.start()
             return
@@ -237,14 +234,12 @@ class BranchSite(Site):
             return ending
         devices = self.host.devices()
         for hub, site in present.items():
-            if isinstance(site, HubSite) and self.device(hub) not in (None, *devices):
+            if isinstance(site, HubSite) and self.device(hub) not in devices:
                 return f"{self.name} has no tunnel to {hub}"
         return self.routed(present)
 
-    def device(self, hub: str) -> str | None:
-        """The branch's device toward a hub; None where the board gives it a name of its own."""
-        if not BOARDS[self.member.board]:
-            return None
+    def device(self, hub: str) -> str:
+        """The branch's device toward a hub."""
         return tunnel_device(self.ground.fleet, self.ground.record, hub)
 
     def way_to(self, address: str) -> str | None:

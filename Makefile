@@ -18,7 +18,7 @@ IMAGE := build/branchline.romfs
 MPY := $(patsubst %.py,build/mpy/%.mpy,$(shell cd firmware && find branchline -name '*.py'))
 
 .PHONY: help setup toolchain demo test lint pki unit unit-micropython unit-ports property tools \
-    interop compile bench lab run clean
+    interop powercut compile bench lab run clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -27,7 +27,7 @@ help:  ## this list
 setup:  ## install what the other targets need: .venv/, .toolchain/, Debian packages
 	@sh tools/setup/setup.sh packages python micropython
 
-demo: setup  ## two data centres, two branches: routes learned, a hub cut twice, traffic moved
+demo: setup compile  ## two data centres, two branches: routes learned, a hub cut, traffic moved
 	@$(PYTHON) -m host_tests.lab.demo
 
 test: setup  ## all the tests below, and a summary
@@ -78,6 +78,9 @@ interop: setup compile  ## the gateway against stock peers, in network namespace
 	@sh tools/setup/setup.sh browser
 	@$(PYTHON) -m pytest -n 6 --dist load --maxschedchunk 1 host_tests/interop
 
+powercut: setup compile  ## a board's updates and starts, cut short at 1,000 moments
+	@BRANCHLINE_CUTS=1000 $(PYTHON) -m pytest -q host_tests/interop/test_powercut.py
+
 toolchain:
 	@sh tools/setup/setup.sh python micropython
 
@@ -103,8 +106,8 @@ $(MICRODOT): | toolchain
 bench: setup compile  ## throughput and times beside the stock client's
 	@$(PYTHON) -m host_tests.bench
 
-lab: setup  ## a lab to try things in by hand
-	@$(PYTHON) -m host_tests.lab
+lab: setup compile  ## the demo's network to try things in: branchctl lab exec, cut, down
+	@.venv/bin/branchctl lab up host_tests/lab/demo.toml
 
 # It needs MicroPython alone; where the compiler is installed, too, it starts compiled.
 run:  ## the gateway, in the foreground: make run CONFIG=path/to/folder
@@ -119,5 +122,5 @@ run:  ## the gateway, in the foreground: make run CONFIG=path/to/folder
 	MICROPYPATH=$$path exec $(MICROPYTHON) "$$@" "$(CONFIG)"
 
 clean:  ## remove what was built and installed here (not Debian's packages)
-	rm -rf .venv .toolchain build branchline.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .toolchain build tools/branchline.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,11 +26,15 @@ def _map(path):
     return uctypes.bytearray_at(address, size)
 
 
+def mount(path):
+    """Has modules come from the image, and not from the sources that lie beside this file."""
+    vfs.mount(vfs.VfsRom(_map(path)), "/rom")
+    sys.path[:] = ["/rom", ".frozen"]
+
+
 def main():
     """Runs the gateway out of the image; returns its exit code."""
-    vfs.mount(vfs.VfsRom(_map(sys.argv[1])), "/rom")
-    # Not the sources that lie beside this file.
-    sys.path[:] = ["/rom", ".frozen"]
+    mount(sys.argv[1])
     from branchline.app.run import main
 
     return main(sys.argv[2:])

@@ -25,6 +25,7 @@ class _File:
     def __init__(self, disk, node):
         self._disk = disk
         self.node = node
+        self._at = 0
 
     def __enter__(self):
         return self
@@ -36,17 +37,24 @@ class _File:
         self._disk.step()
         return self.node.seen
 
+    def readinto(self, buffer):
+        self._disk.step()
+        piece = self.node.seen[self._at : self._at + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
     def write(self, data):
         """In two steps, so that a failure may come when a part is written."""
         half = len(data) // 2
         for part in (data[:half], data[half:]):
             self._disk.step()
-            self.node.seen += part
+            self.node.seen += bytes(part)
 
 
 class FakeDisk:
-    """hal.store.Disk in memory. fails(n) is asked before step n, from 0: it returns an error
-    number, or 0 to go on, or raises PowerCut."""
+    """hal.store.Disk and branchboot.disk.Disk in memory. fails(n) is asked before step n, from 0:
+    it returns an error number, or 0 to go on, or raises PowerCut."""
 
     def __init__(self, fails=lambda n: 0, files=None):
         self.fails = fails
@@ -112,6 +120,12 @@ class FakeDisk:
     def mkdir(self, path):
         self.step()
         self.folders.add(path)
+
+    def names(self, folder):
+        self.step()
+        start = folder + "/"
+        return [path[len(start):] for path in self._seen
+                if path.startswith(start) and "/" not in path[len(start):]]
 
     def size(self, path):
         self.step()

@@ -275,3 +275,19 @@ def test_metrics():
     heads = [line for line in lines if line.startswith("# TYPE")]
     assert len(set(heads)) == len(heads)
     assert Api().get("/metrics")[2].decode() == text
+
+
+def test_metrics_of_a_hub():
+    status = {
+        "name": "paris", "tunnels": [], "announced": [{}, {}],
+        "servers": [{"name": "udp", "state": "up", "clients": 3},
+                    {"name": "tcp", "state": "down", "clients": 0}],
+        "hubs": [{"name": "dublin", "heard_s": 4}, {"name": "ghent", "heard_s": None}],
+    }  # fmt: skip
+    lines = "".join(metrics_lines(status)).split("\n")
+    values = [line for line in lines if line[:1] != "#"]
+    assert values[1:-1] == [
+        'branchline_server_up{server="udp"} 1', 'branchline_server_up{server="tcp"} 0',
+        'branchline_server_clients{server="udp"} 3', 'branchline_server_clients{server="tcp"} 0',
+        "branchline_announced_prefixes 2", 'branchline_hub_heard_seconds{hub="dublin"} 4',
+    ]  # fmt: skip

@@ -300,6 +300,24 @@ def test_accept_rules():
             "10.1.1.0/24",
             "not_accepted",
         ),
+        (
+            "even before one for that prefix alone",
+            [rule("10.1.0.0/16", allow=False), rule("10.1.1.0/24", longest=24)],
+            "10.1.1.0/24",
+            "not_accepted",
+        ),
+        (
+            "and after one",
+            [rule("10.1.1.0/24", longest=24), rule("10.1.0.0/16", allow=False)],
+            "10.1.1.0/24",
+            None,
+        ),
+        (
+            "one for that prefix, of another neighbour, decides nothing",
+            [rule("10.1.0.0/16", longest=16, neighbour=bytes(16)), rule("10.0.0.0/8")],
+            "10.1.0.0/16",
+            None,
+        ),
     )
     for name, rules, prefix, reason in cases:
         assert Policy(rules).refusal(key(prefix), "a", PEER) == reason, name

@@ -298,6 +298,26 @@ def test_the_engine_itself_is_restarted():
         assert rig.tunnel.state == SETUP and rig.kinds().count(TUNNEL_DOWN) == (state == "up")
 
 
+def test_another_engine_goes_on_with_its_own_remotes():
+    for state in ("setup", "up", "down", "finished"):
+        rig = Rig("udp", "tcp-client")
+        if state == "up":
+            rig.up()
+        elif state == "down":
+            rig.tell(e.DOWN, ("timeout", ""))
+        elif state == "finished":
+            rig.tell(e.FATAL, ("options-error", ""))
+        rig.calls()
+        fresh = Engine([Remote("other", 1194, "udp")], name="t0")
+        rig.tunnel.replace_engine(fresh, rig.system.now)
+        rig.run(0)
+        assert rig.calls() == ["close"], state
+        assert fresh.calls == ["open", ("connect", 0, _OTHER)], state
+        assert rig.kinds().count(TUNNEL_DOWN) == (state == "up")
+        rig.engine = fresh
+        assert rig.up().tunnel.state == UP
+
+
 def test_only_a_session_moves_to_a_fresh_socket():
     rig = Rig()
     assert not rig.tunnel.rebind(rig.system.now)

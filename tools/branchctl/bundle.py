@@ -4,6 +4,7 @@ import ipaddress
 import json
 from collections.abc import Iterable
 
+from branchctl.gateway_filter import gateway_filter
 from branchctl.kit_names import tunnel_device
 from branchctl.model import BOARDS, Branch, Fleet
 from branchctl.reader import Network
@@ -31,7 +32,8 @@ def gateway_json(fleet: Fleet, record: Record, branch: Branch, keys: list[dict])
     if branch.lans:
         config["lans"] = [{"interface": lan.interface, "prefix": str(lan.network)}
                           for lan in branch.lans]
-    return json.dumps({**config, "tunnels": tunnels, "routing": routing}, indent=2) + "\n"
+    return json.dumps({**config, "tunnels": tunnels, "routing": routing,
+                       "filter": gateway_filter(fleet, record, branch)}, indent=2) + "\n"
 
 
 def cover(networks: Iterable[Network], limit: int) -> list[Network]:

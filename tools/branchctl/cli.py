@@ -4,8 +4,10 @@ import typer
 
 from branchctl import (
     check,
+    flash,
     init,
     inventory,
+    lab,
     policy_command,
     provision,
     renew,
@@ -38,5 +40,7 @@ app.command(name="renew")(renew.command)
 app.command(name="revoke")(revoke.command)
 app.add_typer(rotate.app, name="rotate")
 app.command(name="inventory")(inventory.command)
+app.command(name="flash")(flash.command)
 app.add_typer(policy_command.app, name="policy")
 app.command(name="status")(status.command)
+app.add_typer(lab.app, name="lab")

@@ -5,11 +5,11 @@
 
 # The gateway opens libgnutls30 or libssl3 through ffi; the rest is what it is tested against.
 PACKAGES="babeld bird2 iperf3 iproute2 iputils-ping libfaketime libgnutls30 libssl3 nftables
-    openvpn python3-venv"
+    openssh-server openvpn python3-venv"
 # The part "browser" is this script by another name.
 case $0 in *browser.sh) PACKAGES=chromium ;; esac
 # Routing daemons that a system with systemd would start at every boot once they are installed.
-SERVICES="babeld bird"
+SERVICES="babeld bird ssh"
 POLICY=/usr/sbin/policy-rc.d
 
 is_installed() {

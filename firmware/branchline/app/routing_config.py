@@ -4,11 +4,13 @@ from binascii import unhexlify
 
 from micropython import const
 
-from branchline.app.json_object import MAX_DEVICE, JsonObject, fail, parsed, prefix
+from branchline.app.json_object import MAX_DEVICE, REQUIRED, JsonObject, fail, parsed, prefix
 from branchline.app.settings import Routing
 from branchline.wire.calendar import parse_time
+from branchline.wire.ip import is_link_local, parse_address
 
 _MAX_ITEMS = const(64)
+_MAX_RULES = const(1024)  # a hub's: some for each branch
 _MAX_KEYS = const(8)
 _MIN_HELLO_MS = const(20)
 # RFC 8966 4.6.9: 16 bits of centiseconds, here for the update interval of four Hellos.
@@ -28,9 +30,9 @@ _KEYS = (
 )
 
 
-def read_routing(item):
+def read_routing(item, of_hub=False):
     """The Routing of a JsonObject. Raises ConfigError."""
-    item.allow(*_KEYS)
+    item.allow(*(_KEYS + ("interfaces",) if of_hub else _KEYS))
     item.choice("protocol", ("babel",))
     routing = Routing()
     routing.hello_ms = item.number("hello_ms", routing.hello_ms, _MIN_HELLO_MS, _MAX_HELLO_MS)
@@ -41,24 +43,59 @@ def read_routing(item):
     routing.keys = [_key(JsonObject(value, at)) for at, value in item.items("keys", _MAX_KEYS)]
     if item.has("announce"):
         routing.announce = [prefix(value, at) for at, value in item.items("announce", _MAX_ITEMS)]
-    routing.accept = [_accept(value, at) for at, value in item.items("accept", _MAX_ITEMS)]
+    routing.accept = []
+    for at, value in item.items("accept", _MAX_RULES):
+        routing.accept += _accept(value, at)
+    if of_hub:
+        routing.interfaces = _interfaces(item)
     identities = [key[0] for key in routing.keys]
     if len(set(identities)) != len(identities):
         fail(item.at("keys"), "two keys have the same id", "ids must differ")
     return routing
 
 
+def _interfaces(item):
+    """Of (device, whether packets are signed there): names, or objects that say more."""
+    interfaces = []
+    for where, value in item.items("interfaces", _MAX_ITEMS, REQUIRED):
+        if not isinstance(value, dict):
+            value = {"device": value}
+        each = JsonObject(value, where)
+        each.allow("device", "signed")
+        device = each.word("device", longest=MAX_DEVICE)
+        if device in [other for other, _ in interfaces]:
+            fail(where, "is there twice", "list each device once")
+        interfaces.append((device, each.flag("signed", True)))
+    return interfaces
+
+
 def _accept(value, where):
-    """A prefix in text form, or an object that says more of what is accepted within it."""
+    """Rules of a prefix in text form, or of an object that says more of what is accepted."""
     if not isinstance(value, dict):
-        return prefix(value, where) + (None, None, None)
+        return [prefix(value, where) + (None, None, None, None)]
     item = JsonObject(value, where)
-    item.allow("prefix", "shortest", "longest", "device")
+    item.allow("prefix", "shortest", "longest", "exactly", "device", "neighbour")
+    source = (item.word("device", None, MAX_DEVICE), _neighbour(item))
+    if item.has("exactly"):
+        if item.has("prefix"):
+            fail(where, "has both prefix and exactly", "make them two entries")
+        exact = [prefix(value, at) for at, value in item.items("exactly", _MAX_RULES)]
+        return [(network, plen, plen, plen) + source for network, plen in exact]
     network, plen = prefix(item.text("prefix"), item.at("prefix"))
     bits = len(network) * 8
     shortest = item.number("shortest", plen, plen, bits)
     longest = item.number("longest", bits, shortest, bits)
-    return network, plen, shortest, longest, item.word("device", None, MAX_DEVICE)
+    return [(network, plen, shortest, longest) + source]
+
+
+def _neighbour(item):
+    text = item.text("neighbour", None)
+    if text is None:
+        return None
+    address = parsed(parse_address, text, item.at("neighbour"))
+    if not is_link_local(address):
+        fail(item.at("neighbour"), "is not a link-local address", "it begins with fe80:")
+    return address
 
 
 def _key(item):

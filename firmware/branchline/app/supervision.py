@@ -114,6 +114,11 @@ class Supervision:
         """Whether packets get through a tunnel that is up."""
         return self._find(tunnel.name).guard.is_usable()
 
+    def answered(self, tunnel):
+        """Whether the hub has answered a probe in this session, or is not probed."""
+        watched = self._find(tunnel.name)
+        return watched.probe is None or watched.guard.health.ever_answered
+
     # ---- time ----
 
     def next_timer(self):

@@ -1,13 +1,8 @@
-"""What the operating system offers to the tunnels: the one bundle that app hands to them.
+"""What the operating system offers to the tunnels: the one bundle that app hands to them."""
 
-What only some gateways need, or only later, is imported where it is used: small heaps cannot
-hold it all at once.
-"""
-
+from branchline.app.base_system import BaseSystem
 from branchline.hal.linux.brief_interface import BriefInterface
-from branchline.hal.linux.clock import ticks, ticks_ms, ticks_us, unix_time
-from branchline.hal.linux.entropy import random_octets
-from branchline.hal.linux.poller import Poller
+from branchline.hal.linux.clock import ticks
 from branchline.hal.linux.sockets import BUFFER
 from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
@@ -30,55 +25,14 @@ class _Numeric:
         self.error = "" if fits else "an address of the other family"
 
 
-class System:
-    """Linux. `log(level, subject, event, text)` is the gateway's log."""
+class System(BaseSystem):
+    """A gateway's."""
 
     def __init__(self, log):
-        self.log = log
-        self.poller = Poller()
-        self.ticks = ticks
-        self.ticks_ms = ticks_ms
-        self.unix_time = unix_time
-        self.random = random_octets
+        super().__init__(log)
         self.open_tun = open_tun
-        self.ticks_us = ticks_us
         self._resolver = None
-        self._kernel = None
         self._children = None
-
-    @property
-    def _netlink(self):
-        if self._kernel is None:
-            from branchline.hal.linux.netlink import Netlink
-
-            self._kernel = Netlink()
-        return self._kernel
-
-    def claim(self):
-        """A Claim of this network namespace, to be kept; OSError if another gateway has it."""
-        from branchline.hal.linux.claim import Claim
-
-        return Claim()
-
-    @property
-    def kernel_routes(self):
-        """A KernelRoutes for whoever keeps the kernel's routing table."""
-        from branchline.hal.linux.kernel_routes import KernelRoutes
-
-        return KernelRoutes(self._netlink)
-
-    def sweep(self):
-        """Deletes what a crash has left in the kernel; the number of routes. Such a route to a
-        server would lead astray once the uplink changes."""
-        with Overlay():
-            from branchline.hal.linux.kernel_routes import KernelRoutes
-            from branchline.hal.linux.netlink import Netlink
-
-            netlink = Netlink()
-            try:
-                return KernelRoutes(netlink).sweep()
-            finally:
-                netlink.close()
 
     def resolve(self, host, family, now):
         """A query for the addresses of host; family 4, 6 or 0 for both."""
@@ -95,12 +49,6 @@ class System:
     def make_interface(self, device):
         """Gives a device that was just made its addresses and routes, and takes them away."""
         return BriefInterface(device)
-
-    def open_babel(self, device, link_local):
-        """A BabelSocket on a device with that address (16 octets)."""
-        from branchline.hal.linux.babel_socket import BabelSocket
-
-        return BabelSocket(device, link_local)
 
     def watch_wan(self):
         """A WanWatch."""
@@ -141,30 +89,6 @@ class System:
 
         return Probe(device, target, identifier)
 
-    def watch_links(self):
-        """A LinkWatch."""
-        from branchline.hal.linux.link_watch import LinkWatch
-
-        return LinkWatch()
-
-    def link_index(self, device):
-        """The interface index of a device, or None if there is none of that name."""
-        try:
-            return self._netlink.index(device)
-        except OSError:
-            return None
-
-    def link_addresses(self, device, prefix):
-        """(link-local address 16 octets, own IPv4 address towards prefix or None) of a device,
-        or None while it has no usable link-local address."""
-        from branchline.hal.linux.link_local import link_local
-
-        local = link_local(device)
-        if local is None:
-            return None
-        route = self._netlink.lookup(prefix) if len(prefix) == 4 else None
-        return local, route.source if route else None
-
     def open_udp(self, address, port, profile):
         """A UDP transport as the profile wants it."""
         return open_udp(address, port, *_socket_options(profile), floating=profile.float)
@@ -188,6 +112,35 @@ class System:
 
             self._children = Children(self.poller, ticks)
         return self._children.spawn(argv, standard_input, on_end)
+
+    def run(self, argv, standard_input, timeout_ms):
+        """(exit code, its last lines as octets) of a program that ends soon. Handlers are called
+        meanwhile, timers are not. Raises OSError: ENOENT for a missing program, ETIMEDOUT."""
+        with Overlay(("branchline.hal.linux.child",)):
+            from branchline.hal.linux.child import run
+
+            return run(self.poller, ticks, argv, standard_input, timeout_ms)
+
+    def nf_tables(self):
+        """A new NfTables."""
+        from branchline.hal.linux.nf_tables import NfTables
+
+        return NfTables()
+
+    def sweep_filter(self):
+        """Removes the filter that a crash has left in the kernel; whether there was one."""
+        with Overlay():
+            try:
+                kernel = self.nf_tables()
+            except OSError:
+                return False  # a kernel without it
+            try:
+                left = kernel.is_ours()
+                if left:
+                    kernel.delete()
+                return left
+            finally:
+                kernel.close()
 
     def settle(self, timeout_ms):
         """Waits until all programs that were started have ended."""

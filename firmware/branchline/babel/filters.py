@@ -62,8 +62,8 @@ class Policy:
     """
 
     def __init__(self, accept=(), announce=(), own=()):
-        self.accept = list(accept)
-        self.announce = list(announce)
+        self.accept = _Rules(accept)
+        self.announce = _Rules(announce)
         self.own = list(own)
         self.protected = []
 
@@ -74,24 +74,43 @@ class Policy:
         for own, leads_there in self.own:
             if leads_there != interface and covers(own, key):
                 return "own_prefix"
-        rule = _first(self.accept, key, interface, neighbour)
+        rule = self.accept.first(key, interface, neighbour)
         if key[1] == 0 and (rule is None or rule.key[1] != 0):
             return "default_route"
         for address in self.protected:
             if covers(key, prefix_key(address, len(address) * 8)):
                 return "covers_remote"
         if rule is None:
-            return "not_accepted" if self.accept else None
+            return None if self.accept.empty else "not_accepted"
         return None if rule.allow else "not_accepted"
 
     def may_announce(self, key, interface):
         """Whether a prefix may be announced on an interface (its name)."""
-        rule = _first(self.announce, key, interface, None)
-        return not self.announce if rule is None else rule.allow
+        rule = self.announce.first(key, interface, None)
+        return self.announce.empty if rule is None else rule.allow
 
 
-def _first(rules, key, interface, neighbour):
-    for rule in rules:
-        if rule.matches(key, interface, neighbour):
-            return rule
-    return None
+class _Rules:
+    """Rules in their order. A hub has hundreds for one prefix each, so these are not searched."""
+
+    def __init__(self, rules):
+        self.empty = not rules
+        self._ranges = []  # (place, rule)
+        self._exact = {}  # key -> the same, of rules for that prefix alone
+        for place, rule in enumerate(rules):
+            if rule.shortest == rule.longest == rule.key[1]:
+                self._exact.setdefault(rule.key, []).append((place, rule))
+            else:
+                self._ranges.append((place, rule))
+
+    def first(self, key, interface, neighbour):
+        """The first rule that decides about a prefix, or None."""
+        found = None
+        for rules in (self._exact.get(key, ()), self._ranges):
+            for place, rule in rules:
+                if found and place > found[0]:
+                    break
+                if rule.matches(key, interface, neighbour):
+                    found = place, rule
+                    break
+        return found and found[1]

@@ -75,6 +75,8 @@ class Router:
             self.select(row, now)
             self.news.mark(row)
             self.tell(row, now, True)
+            # Others may have it: what they told before was not learned.
+            self.inquiries.ask_all_for_route(row, now)
 
     def _hold(self, row, now):
         """Holds a lost prefix until no neighbour can still have a route through us, even if it

@@ -114,6 +114,15 @@ class Tunnel:
         self._log("warning", "restart", "engine: " + reason)
         self._restart_engine(reason, now)
 
+    def replace_engine(self, engine, now):
+        """Goes on with another engine of the same name, as its profile has changed."""
+        self._leave("restart", now, "another profile")
+        self.engine.close(now)
+        self._names.give_up()
+        self._due = self._return_due = self._remotes = None
+        self.engine = engine
+        self.start(now)
+
     def rebind(self, now):
         """Goes on from a fresh socket with the same session; whether that could be done."""
         return self.state == UP and self.engine.rebind(now)

@@ -47,6 +47,10 @@ def metrics_lines(status):
                 _number(value),
             )
             head = ""
+    if "servers" in status:
+        from branchline.web.hub_metrics import hub_metrics_lines
+
+        yield from hub_metrics_lines(status, _head, _escaped)
     routing = status.get("routing")
     if routing:
         for name, text in (

@@ -1,11 +1,11 @@
-"""tunnel.management and the engine `openvpn`: whatever the process says, nothing raises."""
+"""openvpn.management and the engine `openvpn`: whatever the process says, nothing raises."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 from test_process import _ENTRIES, _ENV, Rig
 
+from branchline.openvpn.management import Management
 from branchline.tunnel.engine import DOWN, FATAL, NOTE
-from branchline.tunnel.management import Management
 from branchline.tunnel.stock_profile import StockProfile
 
 _WORDS = st.sampled_from([

@@ -1,15 +1,19 @@
 """Hub kits: what OpenVPN and BIRD make of them, and the installer, into a folder."""
 
 import json
+import re
 import shutil
 import stat
 import subprocess
+import sys
 
 import pytest
 
+from host_tests.lab.gateway import MICROPYTHON
 from host_tests.tools.fleets import SMALL, branchctl, write
 
 KIT = "etc/branchline/kit"
+SECRETS = (b"PRIVATE KEY", b"key id", b"Static key", b"server key", b"\"role\"")
 CONFIG = "etc/openvpn/server/branchline-udp1194.conf"
 
 
@@ -27,8 +31,8 @@ def root(tmp_path):
     return folder
 
 
-def install(kit, root):
-    return subprocess.run(["sh", str(kit / "install.sh"), "--root", str(root)],
+def install(kit, root, *options):
+    return subprocess.run(["sh", str(kit / "install.sh"), "--root", str(root), *options],
                           capture_output=True, text=True)
 
 
@@ -49,8 +53,8 @@ def test_what_is_installed_is_complete_and_private(fleet, root):
     found = installed(root)
     for name, (content, _, mode) in found.items():
         assert b"@ROOT@" not in content, name
-        if b"PRIVATE KEY" in content or b"key id" in content or b"Static key" in content \
-                or b"server key" in content:
+        firmware = name.startswith("usr/local/lib/branchline/firmware")
+        if not firmware and any(mark in content for mark in SECRETS):
             assert mode == 0o600, name
     assert found["usr/local/lib/branchline/hub-network"][2] == 0o755
     management = f"management {root}/run/branchline/udp1194.sock unix"
@@ -155,9 +159,118 @@ def test_a_client_is_pushed_routes_to_what_its_policy_allows(fleet):
         'push "route 192.168.11.0 255.255.255.0"']
 
 
-def test_facts_for_the_hubs_agent(fleet):
-    facts = json.loads((fleet / "kits/paris/files/etc/branchline/kit.json").read_text())
-    assert facts["clients"] == {"anna": "10.100.0.4"}
-    assert [(each["name"], each["device"]) for each in facts["servers"]] == [
-        ("udp1194", "bl-udp1194"), ("tcp443", "bl-tcp443")]
-    assert facts["route_protocol"] == 190
+def agent(root):
+    return json.loads((root / "etc/branchline/agent/gateway.json").read_text())
+
+
+def test_what_the_hubs_agent_is_told(fleet, root):
+    install(fleet / "kits/paris", root)
+    config = agent(root)
+    assert (config["name"], config["role"], config["address"]) == ("paris", "hub", "10.100.0.1")
+    assert config["servers"] == [
+        {"name": name, "device": f"bl-{name}",
+         "management": f"{root}/run/branchline/{name}.sock"} for name in ("udp1194", "tcp443")]
+    assert config["clients"] == {"accept": ["10.100.0.0/24"], "skip": ["lyon", "nice"],
+                                 "revoked": []}
+    assert config["hubs"] == [{"name": "dublin", "address": "10.100.0.2"}]
+    assert config["routes"] == {"protocol": 190}
+    assert "routing" not in config
+
+
+def test_sessions_of_who_is_revoked_or_gone_are_ended(fleet, root):
+    branchctl(fleet, "revoke", "lyon")
+    write(fleet, SMALL.replace("anna = {}", "").replace('"anna"', ""))
+    branchctl(fleet, "provision")
+    done = install(fleet / "kits/paris", root)
+    assert agent(root)["clients"]["revoked"] == ["anna", "lyon"]
+    assert agent(root)["clients"]["skip"] == ["nice"]
+    assert "etc/branchline/agent/gateway.json" in changes(done)
+    units = (fleet / "kits/paris/units").read_text()
+    assert "\nbranchline-agent.service restart etc/branchline/agent/gateway.json " in units
+
+
+def test_the_agent_is_the_babel_router_where_the_fleet_says_so(fleet, root):
+    """It has what babeld.conf and bird.conf say: links, keys, and from whom what is learned."""
+    assert "branchline-babel" in (fleet / "kits/dublin/units").read_text()
+    write(fleet, SMALL.replace('babel = "bird"', 'babel = "branchline"'))
+    assert branchctl(fleet, "provision").code == 0
+    kit = fleet / "kits/dublin"
+    assert "branchline-babel" not in (kit / "units").read_text()
+    assert not (kit / "files/etc/branchline/bird.conf").exists()
+    install(kit, root)
+    config = agent(root)
+    assert "routes" not in config
+    routing = config["routing"]
+    assert routing["interfaces"] == ["bl-udp1194", {"device": "bl-mesh-1", "signed": False}]
+    assert routing["announce"] == ["10.2.0.0/16"]
+    assert routing["accept"] == [
+        {"neighbour": "fe80::b:2", "exactly": ["10.100.0.11/32", "192.168.11.0/24"]},
+        {"neighbour": "fe80::b:3", "exactly": ["10.100.0.3/32", "192.168.12.0/24"]},
+        {"device": "bl-mesh-1", "prefix": "10.100.0.0/24", "shortest": 32},
+        {"device": "bl-mesh-1", "exactly": ["10.1.0.0/16", "192.168.11.0/24",
+                                            "192.168.12.0/24"]}]
+    board = json.loads((fleet / "bundles/lyon/gateway.json").read_text())["routing"]
+    assert (routing["keys"], routing["hello_ms"]) == (board["keys"], board["hello_ms"])
+
+
+def help_of(interpreter, folder):
+    return subprocess.run([interpreter, "main.py", "--help"], cwd=folder, capture_output=True,
+                          text=True, env={"PYTHONPATH": "cpython"})
+
+
+def test_the_kits_firmware_runs_on_micropython_and_on_python(fleet, root):
+    install(fleet / "kits/paris", root)
+    folder = root / "usr/local/lib/branchline/firmware"
+    assert (folder / "microdot.py").exists()
+    for interpreter in (MICROPYTHON, sys.executable):
+        done = help_of(interpreter, folder)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "gateway.json" in done.stdout
+
+
+def started(root):
+    unit = (root / "etc/systemd/system/branchline-agent.service").read_text()
+    return next(line.partition("=")[2].split()[0] for line in unit.splitlines()
+                if line.startswith("ExecStart="))
+
+
+def test_the_agents_interpreter_is_kept_once_chosen(fleet, root):
+    install(fleet / "kits/paris", root, "--interpreter", MICROPYTHON)
+    assert started(root) == str(MICROPYTHON)
+    assert changes(install(fleet / "kits/paris", root)) == set()
+    assert started(root) == str(MICROPYTHON)
+
+
+@pytest.mark.parametrize("what", ["exit 1", "exec sleep 0", None], ids=[
+    "too old", "does not load the firmware", "is not there"])
+def test_an_interpreter_that_cannot_run_the_agent_is_refused(fleet, root, tmp_path, what):
+    program = tmp_path / "interpreter"
+    if what:
+        program.write_text(f'#!/bin/sh\n[ "$1" != -c ] || {what}\nexit 1\n')
+        program.chmod(0o755)
+    done = install(fleet / "kits/paris", root, "--interpreter", program)
+    assert done.returncode == 1 and "cannot run the agent" in done.stderr
+    assert installed(root) == {}
+
+
+def test_other_firmware_replaces_all_of_the_former(fleet, root):
+    install(fleet / "kits/paris", root)
+    folder = root / "usr/local/lib/branchline/firmware"
+    (folder / "former.py").touch()
+    (folder.parent / "firmware.tar").write_bytes(b"other")
+    done = install(fleet / "kits/paris", root)
+    assert changes(done) == {"usr/local/lib/branchline/firmware.tar"}
+    assert not (folder / "former.py").exists()
+    assert (folder / "main.py").exists()
+
+
+def test_hubs_agents_hear_each_other_over_the_mesh_alone(fleet):
+    rules = (fleet / "kits/paris/files/etc/branchline/policy.nft").read_text()
+    chain = rules[rules.index("chain agents"):].splitlines()[1:3]
+    hubs = re.search(r"daddr @(\S+)", chain[1])[1]
+    assert [line.strip() for line in chain] == [
+        f'iifname "bl-mesh-*" ip saddr @{hubs} ip daddr @{hubs} udp dport 6697 accept',
+        f"ip daddr @{hubs} udp dport 6697 counter drop"]
+    assert f"set {hubs} {{ type ipv4_addr; flags interval; " \
+           "elements = { 10.100.0.1/32, 10.100.0.2/32 }; }" in rules
+    assert rules.count("policy accept;\n    jump agents\n") == 2

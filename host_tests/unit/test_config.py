@@ -168,6 +168,21 @@ def test_accept_exactly_some_prefixes_of_one_neighbour():
     ]
 
 
+def _hub(interfaces):
+    return (
+        '{"name": "paris", "role": "hub", "clients": {"accept": ["10.0.0.0/8"]}, "servers": ['
+        '{"name": "s", "device": "bl-s", "management": "/run/s"}],'
+        ' "routing": {"protocol": "babel", "interfaces": [' + interfaces + "]}}"
+    )
+
+
+def test_a_hubs_interfaces_of_which_some_are_not_signed():
+    r = _load(_hub('"bl-s", {"device": "bl-mesh-2", "signed": false}')).routing
+    assert r.interfaces == [("bl-s", True), ("bl-mesh-2", False)]
+    error = str(raises(ConfigError, _load, _hub('"bl-s", {"device": "bl-s"}')))
+    assert error.startswith("gateway.json: routing.interfaces[1]: is there twice"), error
+
+
 def test_the_least_file():
     c = _load(_tunnels(_PARIS))
     assert (c.address, c.lans, c.routing, c.log_level) == (None, [], None, "info")
@@ -188,7 +203,10 @@ _MISTAKES = (
     ('{"name": 5}', "gateway.json: name: must be a string"),
     ('{"name": "a b"}', "gateway.json: name: may hold neither spaces"),
     ('{"nmae": "lyon"}', "gateway.json: nmae: unknown key (did you mean 'name'?)"),
-    ('{"name": "lyon", "zzz": 1}', "gateway.json: zzz: unknown key (known are: name, address"),
+    (
+        '{"name": "lyon", "zzz": 1}',
+        "gateway.json: zzz: unknown key (known are: name, role, address",
+    ),
     ('{"name": "lyon"}', "gateway.json: tunnels: is missing"),
     (_tunnels(""), "gateway.json: tunnels: holds no tunnel"),
     (_tunnels("5"), "gateway.json: tunnels[0]: must be an object"),
@@ -302,7 +320,7 @@ def test_a_file_that_cannot_be_read():
 
     assert "gateway.json: cannot be read" in str(raises(ConfigError, load_config, missing))
     assert "not UTF-8" in str(raises(ConfigError, load_config, lambda name: b'{"name": "\xff"}'))
-    assert "64 KB" in str(raises(ConfigError, load_config, lambda name: b" " * 65537))
+    assert "1 MB" in str(raises(ConfigError, load_config, lambda name: b" " * ((1 << 20) + 1)))
 
 
 def test_json_values():
@@ -326,3 +344,74 @@ def test_json_mistakes_have_a_line():
     )  # fmt: skip
     for text, line in table:
         assert raises(JsonError, parse_json, text).line == line, text
+
+
+_FILTER = (
+    '{"name": "lyon", "address": "10.100.0.11", '
+    '"lans": [{"interface": "eth1", "prefix": "192.168.11.0/24"}], '
+    '"routing": {"protocol": "babel", "announce": ["192.168.11.0/25", "172.16.0.0/16"]}, '
+    '"tunnels": [' + _PARIS + '], "filter": %s}'
+)
+_PEERS = '{"peers": {"hubs": ["10.1.0.0/16", "fd00::/8", "10.2.0.0/16"]}, "rules": [%s]}'
+
+
+def test_the_filter():
+    rules = (
+        '{"to": "hubs", "allow": ["any", "icmp"]}, '
+        '{"from": "hubs", "allow": ["tcp/443", "udp", "udp/5-65535"]}'
+    )
+    f = _load(_FILTER % _PEERS % rules).filter
+    # Everything behind the gateway, each address once.
+    assert f.own == (unhex("0a64000b20 ac10000010 c0a80b0018"), b"")
+    assert f.peers == {"hubs": (unhex("0a01000010 0a02000010"), b"\xfd" + bytes(15) + b"\x08")}
+    assert f.rules == [
+        (True, "hubs", unhex("000000ffff 010000ffff")),
+        (False, "hubs", unhex("0601bb01bb 110000ffff 110005ffff")),
+    ]
+    assert _load(_FILTER % "{}").filter.rules == [], "nothing is allowed"
+    assert _load(_tunnels(_PARIS)).filter is None
+
+
+def test_a_filter_stays_in_safe_mode():
+    config = _load(_FILTER % "{}")
+    config.simplify()
+    assert config.routing is None and config.filter.own
+
+
+def test_mistakes_in_the_filter():
+    rule = '{"to": "hubs", "allow": [%s]}'
+    prefixes = ['"10.%d.%d.0/24"' % (i >> 8, i & 255) for i in range(600)]
+    names = ", ".join(['"p%d": []' % i for i in range(33)])
+    many, half = ", ".join(prefixes), ", ".join(prefixes[300:])
+    for text, where, word in (
+        ('{"rule": []}', "filter.rule", "rules"),
+        ('{"peers": []}', "filter.peers", "object"),
+        ('{"peers": {"a b": []}}', "filter.peers.a b", "letters"),
+        ('{"peers": {"hubs": ["10.1.0.0/33"]}}', "filter.peers.hubs[0]", "prefix"),
+        ('{"peers": {"hubs": ["10.1.2.0/24", "10.0.0.0/8"]}}', "filter.peers.hubs", "within"),
+        ('{"peers": {"hubs": [%s]}}' % many, "filter.peers", "512"),
+        ('{"peers": {"a": [%s], "b": [%s]}}' % (half, half), "filter.peers", "adjoin"),
+        ('{"peers": {%s}}' % names, "filter.peers", "32"),
+        (_PEERS % ", ".join([rule % '"any"'] * 65), "filter.rules", "64"),
+        (_PEERS % ", ".join([rule % ", ".join(['"tcp"'] * 100)] * 3), "filter.rules", "256"),
+        (_PEERS % '{"allow": ["any"]}', "filter.rules[0]", "from"),
+        (_PEERS % '{"to": "hubs", "from": "hubs", "allow": ["any"]}', "filter.rules[0]", "from"),
+        (_PEERS % '{"to": "hub", "allow": ["any"]}', "filter.rules[0].to", "'hubs'"),
+        (_PEERS % '{"to": "hubs"}', "filter.rules[0].allow", "nothing"),
+        (_PEERS % (rule % ""), "filter.rules[0].allow", "nothing"),
+        (_PEERS % (rule % "80"), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"any/80"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"icmp/8"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"tcp", "tcp/"'), "filter.rules[0].allow[1]", "service"),
+        (_PEERS % (rule % '"tcp/0"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"tcp/65536"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"tcp/9-8"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"tcp/8-"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"tcp/-8"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"sctp/8"'), "filter.rules[0].allow[0]", "service"),
+    ):
+        error = raises(ConfigError, _load, _FILTER % text)
+        assert error.where == "gateway.json: " + where, (text[:60], str(error))
+        assert word in str(error), (text[:60], str(error))
+    error = raises(ConfigError, _load, _with('"filter": {}'))
+    assert "`address`, or `lans`" in str(error)

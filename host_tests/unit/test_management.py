@@ -1,6 +1,6 @@
 """OpenVPN's management interface: lines, replies, and what makes no sense."""
 
-from branchline.tunnel.management import NOTICE, REPLY, Management, text_of
+from branchline.openvpn.management import NOTICE, REPLY, Management, text_of
 from branchline.wire.errors import StateError
 from support import raises
 

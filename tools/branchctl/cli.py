@@ -8,6 +8,7 @@ from branchctl import (
     flash,
     init,
     inventory,
+    lab,
     policy_command,
     provision,
     renew,
@@ -44,3 +45,4 @@ app.command(name="flash")(flash.command)
 app.add_typer(policy_command.app, name="policy")
 app.command(name="boards")(boards_command.command)
 app.command(name="status")(status.command)
+app.add_typer(lab.app, name="lab")

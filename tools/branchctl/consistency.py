@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator
 
-from branchctl.model import KINDS, Fleet, Hub, Member
+from branchctl.model import KINDS, RESERVED_PORTS, Fleet, Hub, Member
 from branchctl.positions import Path
 from branchctl.problems import meant
 from branchctl.reader import Network, Report
@@ -132,6 +132,16 @@ def _check_hub(hub: Hub, report: Report) -> None:
             report.add((*hub.key, "endpoints", number),
                        f"port {endpoint.port} is among the mesh's {mesh[0]} to {mesh[-1]}",
                        "choose another port, or another mesh_port")
+        elif endpoint.proto == "udp" and endpoint.port in RESERVED_PORTS:
+            report.add((*hub.key, "endpoints", number),
+                       f"port {endpoint.port} is {RESERVED_PORTS[endpoint.port]}",
+                       "choose another port")
+    for port, use in RESERVED_PORTS.items():
+        if port in mesh:
+            report.add((*hub.key, "mesh_port"),
+                       f"the mesh's ports {mesh[0]} to {mesh[-1]} hold {port}, which is {use}",
+                       f"choose one below {port - _MAX_MESH_PORTS} or above {port}")
+            break
 
 
 def _check_endpoints(fleet: Fleet, report: Report) -> None:

@@ -1,20 +1,20 @@
-"""The policy as nftables rules: for hubs, and for branches' gateways that run Linux.
+"""The policy as nftables rules for hubs; gateways have it in their own configuration.
 
 What a rule allows is matched in both directions: requests by the service's ports, answers by the
 same ports as their source. Connection tracking alone would not do, as the way back may lead
 through another hub, which has not seen the request, and flows move between hubs.
 """
 
+import ipaddress
 from collections.abc import Iterable
 
 from branchctl.kit_names import DEVICES, instances, mesh_links
-from branchctl.model import Branch, Fleet, Hub, Rule, Service
-from branchctl.policy import networks
+from branchctl.model import AGENT_PORT, BABEL_PORT, Fleet, Hub, Rule, Service
+from branchctl.policy import merged, networks
 from branchctl.reader import Network
 from branchctl.record import Record
 
 _TABLE = "inet branchline"
-_BABEL_PORT = 6696
 _FAMILIES = ((4, "ipv4_addr", "ip"), (6, "ipv6_addr", "ip6"))
 # TCP that does not begin a connection: an answer, or one that went another way before.
 _GOING_ON = "tcp flags & (fin | syn | rst | ack) != syn"
@@ -42,9 +42,9 @@ table {table} {{
 {spoofed}
   }}
 
-  chain forward {{
+{agents}  chain forward {{
     type filter hook forward priority filter; policy accept;
-    iifname != "{devices}*" oifname != "{devices}*" accept
+{to_agents}    iifname != "{devices}*" oifname != "{devices}*" accept
     jump spoofed
     jump answers
     jump allowed
@@ -53,7 +53,7 @@ table {table} {{
 
   chain input {{
     type filter hook input priority filter; policy accept;
-    iifname != "{devices}*" accept
+{to_agents}    iifname != "{devices}*" accept
     ip6 saddr fe80::/10 udp dport {babel} accept
     ip6 saddr fe80::/10 meta l4proto ipv6-icmp accept
     jump spoofed
@@ -65,6 +65,17 @@ table {table} {{
   }}
 }}
 """
+
+
+# The hubs' agents speak with each other over the links between hubs, and nobody else does.
+_AGENTS = """\
+  chain agents {{
+    iifname "{devices}mesh-*" ip saddr @{hubs}_4 ip daddr @{hubs}_4 udp dport {port} accept
+    ip daddr @{hubs}_4 udp dport {port} counter drop
+  }}
+
+"""
+_TO_AGENTS = "    jump agents\n"
 
 
 class _Sets:
@@ -110,31 +121,24 @@ def hub_rules(fleet: Fleet, record: Record, hub: Hub, title: str) -> str:
         names = ", ".join(f'"{each.device}"' for each in links)
         spoofed += [f"iifname {{ {names} }} {family} saddr @{unique}_{version} counter drop"
                     for version, _, family in _FAMILIES]
-    return _frame(title, sets, rules, spoofed)
+    return _frame(title, sets, rules, spoofed, _agents(fleet, record, sets))
 
 
-def branch_rules(fleet: Fleet, record: Record, branch: Branch, title: str) -> str:
-    """The rules of a branch's gateway: what concerns this branch, in either direction."""
-    sets = _Sets(fleet, record)
-    rules = []
-    for rule in fleet.rules:
-        if branch.name in fleet.together(rule.targets):
-            rules += _rule(rule, sets, targets=[branch.name])
-        if branch.name in fleet.together(rule.sources):
-            rules += _rule(rule, sets, sources=[branch.name])
-    own = sets.of("what is behind this branch", networks(fleet, record, [branch.name]))
-    spoofed = [f'iifname "{DEVICES}*" {family} saddr @{own}_{version} counter drop'
-               for version, _, family in _FAMILIES]
-    spoofed += _unless(f'iifname != "{DEVICES}*"', "saddr", own)
-    return _frame(title, sets, rules, spoofed)
+def _agents(fleet: Fleet, record: Record, sets: _Sets) -> str:
+    if len(fleet.hubs) < 2:
+        return ""
+    addresses = [ipaddress.ip_network(record.addresses[name]) for name in fleet.hubs]
+    hubs = sets.of("the hubs themselves", addresses)
+    return _AGENTS.format(devices=DEVICES, hubs=hubs, port=AGENT_PORT)
 
 
-def _frame(title: str, sets: _Sets, rules: list[str], spoofed: list[str]) -> str:
+def _frame(title: str, sets: _Sets, rules: list[str], spoofed: list[str], agents: str) -> str:
     return _FRAME.format(
-        title=title, table=_TABLE, devices=DEVICES, babel=_BABEL_PORT, icmp=_ICMP_ANSWERS,
+        title=title, table=_TABLE, devices=DEVICES, babel=BABEL_PORT, icmp=_ICMP_ANSWERS,
         icmp6=_ICMP6_ANSWERS, sets="\n".join(sets.lines),
         rules="\n".join("    " + line for line in rules),
-        spoofed="\n".join("    " + line for line in spoofed))
+        spoofed="\n".join("    " + line for line in spoofed),
+        agents=agents, to_agents=_TO_AGENTS if agents else "")
 
 
 def _unless(match: str, field: str, stem: str) -> list[str]:
@@ -143,10 +147,9 @@ def _unless(match: str, field: str, stem: str) -> list[str]:
             for version, _, family in _FAMILIES]
 
 
-def _rule(rule: Rule, sets: _Sets, sources: list[str] | None = None,
-          targets: list[str] | None = None) -> list[str]:
-    source = sets.members(sources or rule.sources)
-    target = sets.members(targets or rule.targets)
+def _rule(rule: Rule, sets: _Sets) -> list[str]:
+    source = sets.members(rule.sources)
+    target = sets.members(rule.targets)
     lines = [f"# rule {rule.number}: {', '.join(rule.sources)} to {', '.join(rule.targets)}"]
     for version, _, family in _FAMILIES:
         there = f"{family} saddr @{source}_{version} {family} daddr @{target}_{version}"
@@ -171,21 +174,10 @@ def _services(services: list[Service], version: int) -> list[tuple[str, str]]:
         if any(service.all_ports for service in own):
             found.append((f"meta l4proto {proto}", f"meta l4proto {proto}{extra}"))
         elif own:
-            ports = ", ".join(_ports(own))
+            ports = ", ".join(str(each).partition("/")[2] for each in merged(own))
             found.append((f"{proto} dport {{ {ports} }}",
                           f"{proto} sport {{ {ports} }}{extra}"))
     return found
-
-
-def _ports(services: list[Service]) -> list[str]:
-    """The ports as ranges that do not overlap."""
-    merged: list[list[int]] = []
-    for service in sorted(services, key=lambda each: (each.low, each.high)):
-        if merged and service.low <= merged[-1][1] + 1:
-            merged[-1][1] = max(merged[-1][1], service.high)
-        else:
-            merged.append([service.low, service.high])
-    return [str(low) if low == high else f"{low}-{high}" for low, high in merged]
 
 
 def _short(text: str, longest: int = 80) -> str:

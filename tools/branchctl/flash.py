@@ -166,5 +166,6 @@ def _flash_console(bundle: Path, member: Branch, port: str, confirm_s: int, yes:
     octets = sum(len(wanted.keys[name]) for name in keys) + len(blocks) * board.BLOCK
     with _sending(octets) as sent:
         staged = board.send(wanted, slot, keys, blocks, sent)
-    say(f"{len(keys)} keys and {len(blocks)} blocks, {octets} octets sent; staged in slot {staged}")
+    say(f"{len(keys)} keys and {len(blocks)} blocks, {octets} octets sent; "
+        f"staged in slot {staged}")
     board.reset()

@@ -8,6 +8,7 @@ from pathlib import Path
 from branchctl import boards, consistency
 from branchctl.model import (
     BABEL_DAEMONS,
+    BABELD,
     KINDS,
     Branch,
     Client,
@@ -73,7 +74,7 @@ def _read(fleet: Fleet, top: Section) -> Fleet:
     fleet.days = certificates.number("days", 730, 1, 3650)
     fleet.ca_days = certificates.number("ca_days", 3650, 30, 18250)
     for name, item in top.sections("hubs"):
-        fleet.hubs[name] = _hub(name, item, defaults.choice("babel", BABEL_DAEMONS, "babeld"))
+        fleet.hubs[name] = _hub(name, item, defaults.choice("babel", BABEL_DAEMONS, BABELD))
     board = defaults.choice("board", tuple(boards.load()), "linux")
     interface = _interface(defaults, "lan", defaults.get("lan", str, "eth1"))
     for name, item in top.sections("branches"):
@@ -130,7 +131,7 @@ def _hub(name: str, item: Section, babel: str | None) -> Hub:
         tunnels=_ipv4(item, "tunnels", "10.8.1.0/24", REQUIRED),
         prefixes=list(item.networks("prefixes", '["10.1.0.0/16"]').values()),
         anycast=list(item.networks("anycast", '["10.0.0.53/32"]').values()),
-        babel=item.choice("babel", BABEL_DAEMONS, babel or "babeld") or "babeld",
+        babel=item.choice("babel", BABEL_DAEMONS, babel or BABELD) or BABELD,
         mesh_port=item.number("mesh_port", 1500, 1, _MAX_PORT - 255),
     )
 

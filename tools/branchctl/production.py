@@ -3,13 +3,12 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from branchctl import boards, files
+from branchctl import files
 from branchctl.authority import SERVER, pem
 from branchctl.babel_conf import Key
 from branchctl.bundle import gateway_json
 from branchctl.clock import LEEWAY
 from branchctl.factory import Factory
-from branchctl.firewall import branch_rules
 from branchctl.hub_kit import HubKit
 from branchctl.kit_names import mesh_links
 from branchctl.model import Branch, Client, Fleet, Hub
@@ -85,7 +84,7 @@ class Production:
     def _client_path(self, name: str):
         return self.fleet.folder / CLIENTS / f"{name}.ovpn"
 
-    def _kit(self, hub: Hub) -> dict[str, str]:
+    def _kit(self, hub: Hub) -> dict[str, str | bytes]:
         state, ca = self.state, self._factory.authority()
         credential = state.credential(hub.name)
         keys = {
@@ -109,9 +108,6 @@ class Production:
         keys = [{"id": key.id, "algorithm": "hmac-sha256", "secret": key.hex}
                 for key in self._babel(board_keys(self.record))]
         content = {"gateway.json": gateway_json(self.fleet, self.record, branch, keys)}
-        if boards.load()[branch.board].is_linux:
-            content["policy.nft"] = branch_rules(self.fleet, self.record, branch,
-                                                 self._title(branch.name, "firewall"))
         for hub in self.fleet.hubs.values():
             content[f"{hub.name}.ovpn"] = branch_profile(
                 self._title(branch.name, f"profile for {hub.name}"), hub,

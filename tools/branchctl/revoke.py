@@ -20,9 +20,8 @@ def command(
 ) -> None:
     """Revoke all certificates of a member, and put the revocation list into every hub's kit.
 
-    Install the kits to make it so: hubs read the list at each connection and renegotiation, so a
-    session that is up ends within an hour, or when its server is restarted. Hubs also forget the
-    member until `branchctl provision NAME` gives it new credentials.
+    Install the kits to make it so: each hub then ends the member's sessions and refuses new ones.
+    Hubs also forget the member until `branchctl provision NAME` gives it new credentials.
     """
     with told(as_json), progress("Revoking", as_json) as tell:
         with opened(fleet_file, [name], passphrase_file, ca_key, tell, former=True) as work:

@@ -1,15 +1,15 @@
 """Keys in the course of being replaced: who uses which, so that nobody is ever shut out.
 
 Babel's keys go through three phases, and whatever a phase has changed must be installed before
-the next begins. Gateways sign with all their keys and accept each; so does BIRD. babeld knows only
-one key, which it changes when all that speak with it know both.
+the next begins. Gateways and hubs' agents sign with all their keys and accept each; so does BIRD.
+babeld knows only one key, which changes in place when all that speak with it know both.
 
     ""        everybody has one key
-    "boards"  gateways and BIRD have both keys, babeld has the old one
+    "boards"  gateways, hubs' agents and BIRD have both keys, babeld has the old one
     "hubs"    babeld has the new one
 """
 
-from branchctl.model import Hub
+from branchctl.model import BABELD, Hub
 from branchctl.record import Record
 
 IDLE, BOARDS, HUBS = "", "boards", "hubs"
@@ -22,7 +22,7 @@ def board_keys(record: Record) -> list[str]:
 
 def hub_keys(record: Record, hub: Hub) -> list[str]:
     """The ids of the keys that a hub has."""
-    if hub.babel == "bird":
+    if hub.babel != BABELD:
         return list(record.babel)
     return record.babel[-1:] if record.babel_phase == HUBS else record.babel[:1]
 

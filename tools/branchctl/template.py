@@ -12,7 +12,7 @@ mesh    = "10.8.0.0/24"     # addresses for the links between hubs (two or more 
 [defaults]
 board = "linux"             # of branches: linux, qemu_mps2, rpi_pico2_w, esp32_poe ...
 lan   = "eth1"              # the interface of LANs for which none is named
-babel = "babeld"            # the hubs' routing daemon: babeld or bird
+babel = "babeld"            # what routes on hubs: babeld, bird or branchline
 
 # ---- hubs: one for each data centre ----
 

@@ -4,5 +4,5 @@ from branchline.app import run
 
 
 def main(slot):
-    """Runs the gateway of a slot, branchboot.slots.Choice, until it ends; returns its exit code."""
+    """Runs the gateway of a slot (branchboot.slots.Choice) until it ends; returns its code."""
     return run.main([slot.folder], slot)

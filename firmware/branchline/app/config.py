@@ -19,13 +19,27 @@ from branchline.app.settings import Config, Lan, Tunnel
 from branchline.wire.errors import ConfigError
 from branchline.wire.ip import masked, parse_address
 
-_MAX_FILE = const(65536)
+_MAX_FILE = const(1 << 20)  # a hub knows hundreds of branches
 _MAX_TUNNELS = const(64)
 _MAX_ITEMS = const(64)
+_KEYS = (
+    "name",
+    "role",
+    "address",
+    "lans",
+    "tunnels",
+    "routing",
+    "filter",
+    "watchdog",
+    "api",
+    "log",
+    "state",
+)
 
 
 def load_config(read_file):
-    """The Config; read_file(name) -> bytes reads from the gateway's folder (OSError if not)."""
+    """The Config, or a hub's HubConfig; read_file(name) -> bytes reads from the gateway's folder
+    (OSError if not)."""
     try:
         data = read_file(CONFIG_FILE)
     except OSError as error:
@@ -35,7 +49,7 @@ def load_config(read_file):
             "CONFIG names the folder in which it lies",
         )
     if len(data) > _MAX_FILE:
-        raise ConfigError(CONFIG_FILE, "is longer than 64 KB")
+        raise ConfigError(CONFIG_FILE, "is longer than 1 MB")
     if data[:3] == b"\xef\xbb\xbf":  # Windows' editors begin UTF-8 with a byte-order mark
         data = data[3:]
     try:
@@ -49,12 +63,15 @@ def load_config(read_file):
 
 
 def _config(top):
-    top.allow("name", "address", "lans", "tunnels", "routing", "watchdog", "api", "log", "state")
+    if top.choice("role", ("gateway", "hub"), "gateway") == "hub":
+        from branchline.app.hub_config import read_hub
+
+        return read_hub(top)
+    if top.has("servers"):
+        fail("servers", "are a hub's", 'for a hub, add "role": "hub"')
+    top.allow(*_KEYS)
     config = Config()
-    config.name = top.word("name")
-    config.state = None if top.is_null("state") else top.text("state", config.state, 255)
-    if top.has("address"):
-        config.address = parsed(parse_address, top.text("address"), "address")
+    read_common(top, config)
     config.lans = [_lan(JsonObject(value, at)) for at, value in top.items("lans", _MAX_ITEMS)]
     _check_overlaps(config.lans)
     config.tunnels = _tunnels(top.items("tunnels", _MAX_TUNNELS, REQUIRED))
@@ -63,10 +80,23 @@ def _config(top):
         from branchline.app.routing_config import read_routing
 
         config.routing = read_routing(top.member("routing"))
+    if top.has("filter"):
+        from branchline.app.filter_config import read_filter
+
+        config.filter = read_filter(top.member("filter"), config)
     if top.has("watchdog"):
         from branchline.app.watchdog_config import read_watchdog
 
         config.watchdog = read_watchdog(top.member("watchdog"))
+    return config
+
+
+def read_common(top, config):
+    """What gateways and hubs have alike: name, address, state, api and log."""
+    config.name = top.word("name")
+    config.state = None if top.is_null("state") else top.text("state", config.state, 255)
+    if top.has("address"):
+        config.address = parsed(parse_address, top.text("address"), "address")
     if top.has("api"):
         from branchline.app.api_config import read_api
 
@@ -75,7 +105,6 @@ def _config(top):
         log = top.member("log")
         log.allow("level")
         config.log_level = log.choice("level", ("debug", "info", "warning", "error"), "info")
-    return config
 
 
 def _lan(item):

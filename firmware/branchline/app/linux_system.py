@@ -1,19 +1,17 @@
-"""What Linux offers to the gateway; app/system.py says which System is the machine's.
+"""What Linux offers to the gateway; app/system.py says which System is the machine's."""
 
-What only some gateways need, or only later, is imported where it is used: small heaps cannot
-hold it all at once.
-"""
-
+from branchline.app.base_system import BaseSystem
 from branchline.app.numeric import FAMILIES, numeric
-from branchline.hal.clock import ticks, ticks_ms, ticks_us, unix_time
-from branchline.hal.entropy import random_octets
+from branchline.hal.clock import ticks
 from branchline.hal.linux.brief_interface import BriefInterface
 from branchline.hal.linux.sockets import BUFFER
 from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
-from branchline.hal.poller import Poller
 from branchline.wire.overlay import Overlay
-from branchline.wire.ticks import earliest
+from branchline.wire.ticks import earliest, ticks_diff
+
+# EINVAL, EPROTONOSUPPORT, EOPNOTSUPP: a kernel without it.
+_NO_NF_TABLES = (22, 93, 95)
 
 
 def _gnutls():
@@ -39,35 +37,11 @@ def _pure():
 PROVIDERS = (("gnutls", _gnutls), ("libcrypto", _libcrypto), ("pure", _pure))
 
 
-class System:
-    """Linux. `log(level, subject, event, text)` is the gateway's log."""
-
-    def __init__(self, log):
-        self.log = log
-        self.poller = Poller()
-        self.ticks = ticks
-        self.ticks_ms = ticks_ms
-        self.unix_time = unix_time
-        self.random = random_octets
-        self.open_tun = open_tun
-        self.ticks_us = ticks_us
-        self._resolver = None
-        self._kernel = None
-        self._children = None
-
-    @property
-    def _netlink(self):
-        if self._kernel is None:
-            from branchline.hal.linux.netlink import Netlink
-
-            self._kernel = Netlink()
-        return self._kernel
+class System(BaseSystem):
+    """A gateway's."""
 
     # Stock clients run beside the gateway.
     runs_programs = True
-
-    def prepare(self, config, folder):
-        """The system's owner has configured the network."""
 
     @property
     def providers(self):
@@ -80,55 +54,11 @@ class System:
 
         return mbedtls.load()
 
-    def open_signals(self):
-        """A Signals."""
-        from branchline.hal.linux.signals import Signals
-
-        return Signals()
-
-    def forwarding_enabled(self, version):
-        """Whether packets are forwarded between interfaces; version 4 or 6."""
-        from branchline.hal.linux.sysctl import forwarding_enabled
-
-        return forwarding_enabled(version)
-
-    def listen(self, address, port, backlog):
-        """A listening socket; see hal.linux.listener."""
-        from branchline.hal.linux.listener import listen
-
-        return listen(address, port, backlog)
-
-    def accept(self, listener):
-        """The next connection, or None."""
-        from branchline.hal.linux.listener import accept
-
-        return accept(listener)
-
-    def claim(self):
-        """A Claim of this network namespace, to be kept; OSError if another gateway has it."""
-        from branchline.hal.linux.claim import Claim
-
-        return Claim()
-
-    @property
-    def kernel_routes(self):
-        """A KernelRoutes for whoever keeps the kernel's routing table."""
-        from branchline.hal.linux.kernel_routes import KernelRoutes
-
-        return KernelRoutes(self._netlink)
-
-    def sweep(self):
-        """Deletes what a crash has left in the kernel; the number of routes. Such a route to a
-        server would lead astray once the uplink changes."""
-        with Overlay():
-            from branchline.hal.linux.kernel_routes import KernelRoutes
-            from branchline.hal.linux.netlink import Netlink
-
-            netlink = Netlink()
-            try:
-                return KernelRoutes(netlink).sweep()
-            finally:
-                netlink.close()
+    def __init__(self, log):
+        super().__init__(log)
+        self.open_tun = open_tun
+        self._resolver = None
+        self._children = None
 
     def resolve(self, host, family, now):
         """A query for the addresses of host; family 4, 6 or 0 for both."""
@@ -144,12 +74,6 @@ class System:
     def make_interface(self, device):
         """Gives a device that was just made its addresses and routes, and takes them away."""
         return BriefInterface(device)
-
-    def open_babel(self, device, link_local):
-        """A BabelSocket on a device with that address (16 octets)."""
-        from branchline.hal.linux.babel_socket import BabelSocket
-
-        return BabelSocket(device, link_local)
 
     def watch_wan(self):
         """A WanWatch."""
@@ -190,30 +114,6 @@ class System:
 
         return Probe(device, target, identifier)
 
-    def watch_links(self):
-        """A LinkWatch."""
-        from branchline.hal.linux.link_watch import LinkWatch
-
-        return LinkWatch()
-
-    def link_index(self, device):
-        """The interface index of a device, or None if there is none of that name."""
-        try:
-            return self._netlink.index(device)
-        except OSError:
-            return None
-
-    def link_addresses(self, device, prefix):
-        """(link-local address 16 octets, own IPv4 address towards prefix or None) of a device,
-        or None while it has no usable link-local address."""
-        from branchline.hal.linux.link_local import link_local
-
-        local = link_local(device)
-        if local is None:
-            return None
-        route = self._netlink.lookup(prefix) if len(prefix) == 4 else None
-        return local, route.source if route else None
-
     def open_udp(self, address, port, profile):
         """A UDP transport as the profile wants it."""
         return open_udp(address, port, *_socket_options(profile), floating=profile.float)
@@ -237,6 +137,34 @@ class System:
 
             self._children = Children(self.poller, ticks)
         return self._children.spawn(argv, standard_input, on_end)
+
+    def run(self, argv, standard_input, timeout_ms):
+        """(exit code, its last lines as octets) of a program that ends soon. Handlers are called
+        meanwhile, timers are not. Raises OSError: ENOENT for a missing program, ETIMEDOUT."""
+        with Overlay(("branchline.hal.linux.child",)):
+            from branchline.hal.linux.child import run
+
+            return run(self.poller, ticks, argv, standard_input, timeout_ms)
+
+    def nf_tables(self, ask):
+        """What ask(an NfTables) answers, which is loaded for that alone. Raises OSError."""
+        with Overlay():
+            from branchline.hal.linux.nf_tables import NfTables
+
+            kernel = NfTables()
+            try:
+                return ask(kernel)
+            finally:
+                kernel.close()
+
+    def sweep_filter(self):
+        """Removes the filter that a crash has left; whether there was one."""
+        try:
+            return self.nf_tables(lambda kernel: kernel.sweep())
+        except OSError as error:
+            if error.args[0] not in _NO_NF_TABLES:
+                raise
+            return False
 
     def settle(self, timeout_ms):
         """Waits until all programs that were started have ended."""
@@ -267,10 +195,14 @@ class System:
         return earliest(*[part.next_timer() for part in parts])
 
     def handle_timer(self, now):
-        """Time has passed."""
+        """Time has passed; whether somebody may have got an answer or lost a program."""
+        due = self.next_timer()
+        if due is None or ticks_diff(now, due) < 0:
+            return False
         for part in (self._resolver, self._children):
             if part:
                 part.handle_timer(now)
+        return True
 
 
 def _socket_options(profile):

@@ -63,6 +63,18 @@ class System:
         self.open_socket = open_udp
         self._resolver = self._time = self._routes = None
 
+    @staticmethod
+    def nf_tables(ask):
+        """There is no nftables. Raises OSError."""
+        raise OSError(
+            _EOPNOTSUPP, "this board cannot enforce a filter yet: remove it from gateway.json"
+        )
+
+    @staticmethod
+    def sweep_filter():
+        """Nothing outlives a run; whether there was something."""
+        return False
+
     def prepare(self, config, folder):
         """Brings the board's wires up, gets an address and the time. Raises ConfigError."""
         with Overlay():

@@ -4,6 +4,7 @@ import hashlib
 
 from micropython import const
 
+from branchline.app.seqnos import Seqnos
 from branchline.babel.agent import Agent
 from branchline.babel.filters import Policy, Rule
 from branchline.babel.interface import Interface
@@ -21,14 +22,19 @@ _TURN = const(2)
 _BUFFER = const(1500)
 _CHECK_MS = const(1000)
 _RETRY_MS = const(100)
+# The penalty of a link that is to be left: worse than any way, but one.
+_LEAVE = const(0x4000)
+# A device that has come up gets its addresses a moment later.
+_SETTLE_MS = const(100)
 _LINK_LOCAL = b"\xfe\x80\0\0\0\0\0\0"
 
 
 class Routing:
     """config: app.config.Config with `routing`; system: app.system.System; servers(): the
-    addresses (octets) of all tunnels' servers, which no route may lead away."""
+    addresses (octets) of all tunnels' servers, which no route may lead away; records:
+    app.records.Records or None."""
 
-    def __init__(self, config, system, servers):
+    def __init__(self, config, system, servers, records=None):
         routing = config.routing
         self._config = config
         self._system = system
@@ -37,10 +43,16 @@ class Routing:
         self._sockets = {}
         self._waiting = {}  # device -> what _open is given, of tunnels whose address is not usable
         self._penalties = {}  # by device
+        self._left = None  # the device that is to be left
+        self._trusts = {}  # by device: (trusted, lossy)
         self._retry_due = None
         self._watch = None
         self._were_down = set()
-        self._lans = [lan for lan in config.lans if lan.babel]
+        # Of (device, prefix there, whether all neighbours hear each other): who comes and goes
+        # with nobody to tell.
+        self._links = [(lan.interface, lan.prefix, True) for lan in config.lans if lan.babel]
+        self._links += [(device, None, False) for device, _ in routing.interfaces]
+        self._unsigned = [device for device, signed in routing.interfaces if not signed]
         self._keyring = Keyring([Key(*key) for key in routing.keys]) if routing.keys else None
         self._check_due = None
         self._more = False
@@ -50,16 +62,14 @@ class Routing:
             own.append((prefix_key(config.address, len(config.address) * 8), None))
         self._policy = Policy([Rule(*rule) for rule in routing.accept], own=own)
         self._router_id = _router_id(config)
+        self._seqnos = Seqnos(records, system.unix_time())
         self.agent = Agent(
             self._router_id,
             system.random,
             lambda text: self._log("info", "agent", text),
             self._policy,
             routing.stub,
-            # Most likely above that of the run before, so that neighbours find what we announce
-            # feasible at once: it rises faster than requests raise it, and is no more than half
-            # of its circle ahead after a year. Else it takes requests, or 3 minutes at worst.
-            system.unix_time() >> 10 & 0xFFFF,
+            self._seqnos.first,
             max_neighbours=routing.max_neighbours,
             max_prefixes=routing.max_routes,
             max_routes=4 * routing.max_routes,
@@ -85,6 +95,17 @@ class Routing:
         if announced is None:
             announced = [(lan.prefix, lan.plen) for lan in config.lans]
         return own + announced
+
+    def announce(self, key, now):
+        """Announces a prefix (of babel.prefix) more."""
+        if not self.agent.announce(prefix_address(key), key[1], now):
+            self._log("warning", "full", prefix_text(key) + ": raise routing.max_routes")
+        self._drain()
+
+    def withdraw(self, key, now):
+        """Announces a prefix no longer."""
+        self.agent.withdraw(prefix_address(key), key[1], now)
+        self._drain()
 
     # ---- links ----
 
@@ -138,21 +159,25 @@ class Routing:
                 v4_via_v6=ipv4 is None,
                 hello_ms=routing.hello_ms,
                 split_horizon=split_horizon,
-                keyring=self._keyring,
+                keyring=None if device in self._unsigned else self._keyring,
                 mtu=min(mtu, _BUFFER),
                 rtt=routing.rtt,
             )
         )
         self.agent.interface_up(device, now)
-        if self._penalties.get(device):
-            self.agent.set_penalty(device, self._penalties[device], now)
-        self._drain()
+        if device in self._trusts:
+            trusted, lossy = self._trusts[device]
+            self.agent.set_trust(device, trusted, lossy, now)
+        self._tell_penalty(device, now)
         return True
 
     def tunnel_down(self, device, now):
         """A tunnel's device goes away; the network hears of us by the others at once."""
         self._waiting.pop(device, None)
         self._penalties.pop(device, None)
+        self._trusts.pop(device, None)
+        if device == self._left:
+            self._left = None
         if device in self._sockets:
             self._close(device)
             self.agent.remove_interface(device, now)
@@ -162,8 +187,48 @@ class Routing:
     def set_penalty(self, device, penalty, now):
         """How much worse than it looks the link by a device is (Agent.set_penalty)."""
         self._penalties[device] = penalty
+        self._tell_penalty(device, now)
+
+    def leave(self, device, now):
+        """Has the network leave a device by which packets still pass, until its tunnel is down;
+        None: no device any more."""
+        before, self._left = self._left, device
+        for each in (before, device):
+            if each:
+                self._tell_penalty(each, now)
+
+    def _tell_penalty(self, device, now):
+        penalty = self._penalties.get(device, 0)
+        if device == self._left:
+            penalty = max(penalty, _LEAVE)
         if device in self._sockets:
             self.agent.set_penalty(device, penalty, now)
+            self._drain()
+
+    def is_used(self, device):
+        """Whether a route leads by a device."""
+        return any(
+            selected and port == device and metric < INFINITY
+            for _, _, port, metric, _, _, selected in self.agent.routes()
+        )
+
+    def reload(self, routing, now):
+        """Takes up the keys and what is accepted from other settings (app.settings.Routing);
+        from no keys to some, or back, only a start leads."""
+        mine = self._config.routing
+        if self._keyring and routing.keys:
+            self._keyring.replace([Key(*key) for key in routing.keys])
+            self._keyring.set_clock(self._system.unix_time())
+            mine.keys = routing.keys
+        self._policy.replace_accept([Rule(*rule) for rule in routing.accept])
+        mine.accept = routing.accept
+
+    def set_trust(self, device, trusted, lossy, now):
+        """Whether probes say that packets get through by a device, and that some get lost
+        (Agent.set_trust)."""
+        self._trusts[device] = (trusted, lossy)
+        if device in self._sockets:
+            self.agent.set_trust(device, trusted, lossy, now)
             self._drain()
 
     def refresh(self, now):
@@ -185,6 +250,9 @@ class Routing:
                         self._were_down.remove(device)
                         self._install_again(device)
             change = self._watch.read()
+        if self._links:
+            soon = ticks_add(self._system.ticks(), _SETTLE_MS)
+            self._check_due = earliest(self._check_due, soon)
 
     def _install_again(self, device):
         for key, next_hop, port, metric, _, _, selected in self.agent.routes():
@@ -208,6 +276,7 @@ class Routing:
 
         def read(readable, writable):
             now = system.ticks()
+            before = self.next_timer()
             for _ in range(_BATCH):
                 packet = half.receive(buf)
                 if packet is None:
@@ -217,6 +286,8 @@ class Routing:
                     device, source, half.address, buf, n, now, system.ticks_us()
                 )
             self._drain()
+            after = self.next_timer()
+            return after is None or (before is not None and ticks_diff(after, before) >= 0)
 
         return read
 
@@ -239,24 +310,25 @@ class Routing:
         self._drain()
 
     def _check(self, now):
-        """Keys change with the time of day, servers with names, LANs come up late."""
+        """Keys change with the time of day, servers with names, links come up late; and what the
+        next run has to know is kept."""
+        self._seqnos.keep(self.agent.seqno)
         if self._keyring:
             self._keyring.set_clock(self._system.unix_time())
-        self._policy.protected = self._servers()
-        for lan in self._lans:
-            self._check_lan(lan, now)
+        self._policy.protect(self._servers())
+        for device, prefix, split_horizon in self._links:
+            self._check_link(device, prefix, split_horizon, now)
 
-    def _check_lan(self, lan, now):
-        device = lan.interface
+    def _check_link(self, device, prefix, split_horizon, now):
         socket = self._sockets.get(device)
         if socket and socket.index != self._system.link_index(device):
             # The device is gone, or another one has its name.
             self.tunnel_down(device, now)
             socket = None
         if not socket:
-            found = self._system.link_addresses(device, lan.prefix)
+            found = self._system.link_addresses(device, prefix)
             if found:
-                self._open(device, found[0], found[1], _BUFFER, True, now)
+                self._open(device, found[0], found[1], _BUFFER, split_horizon, now)
 
     def _drain(self):
         """Sends packets and carries out events, a bounded number; whether there may be more."""
@@ -335,6 +407,7 @@ class Routing:
             self._watch.close()
         for text in self._kernel.undo():
             self._log("warning", "kernel", text)
+        self._seqnos.stop(self.agent.seqno)
 
     def status(self):
         """A dict of JSON values: neighbours, routes, prefixes not learned, counters."""

@@ -4,7 +4,7 @@ from binascii import unhexlify
 
 from micropython import const
 
-from branchline.app.json_object import MAX_DEVICE, JsonObject, fail, parsed, prefix
+from branchline.app.json_object import MAX_DEVICE, REQUIRED, JsonObject, fail, parsed, prefix
 from branchline.app.settings import Routing
 from branchline.wire.calendar import parse_time
 from branchline.wire.ip import is_link_local, parse_address
@@ -30,9 +30,9 @@ _KEYS = (
 )
 
 
-def read_routing(item):
+def read_routing(item, of_hub=False):
     """The Routing of a JsonObject. Raises ConfigError."""
-    item.allow(*_KEYS)
+    item.allow(*(_KEYS + ("interfaces",) if of_hub else _KEYS))
     item.choice("protocol", ("babel",))
     routing = Routing()
     routing.hello_ms = item.number("hello_ms", routing.hello_ms, _MIN_HELLO_MS, _MAX_HELLO_MS)
@@ -46,10 +46,27 @@ def read_routing(item):
     routing.accept = []
     for at, value in item.items("accept", _MAX_RULES):
         routing.accept += _accept(value, at)
+    if of_hub:
+        routing.interfaces = _interfaces(item)
     identities = [key[0] for key in routing.keys]
     if len(set(identities)) != len(identities):
         fail(item.at("keys"), "two keys have the same id", "ids must differ")
     return routing
+
+
+def _interfaces(item):
+    """Of (device, whether packets are signed there): names, or objects that say more."""
+    interfaces = []
+    for where, value in item.items("interfaces", _MAX_ITEMS, REQUIRED):
+        if not isinstance(value, dict):
+            value = {"device": value}
+        each = JsonObject(value, where)
+        each.allow("device", "signed")
+        device = each.word("device", longest=MAX_DEVICE)
+        if device in [other for other, _ in interfaces]:
+            fail(where, "is there twice", "list each device once")
+        interfaces.append((device, each.flag("signed", True)))
+    return interfaces
 
 
 def _accept(value, where):

@@ -1,6 +1,7 @@
-"""From a folder with gateway.json to a running gateway and an exit code."""
+"""From a folder with gateway.json to a running gateway, or hub's agent, and an exit code."""
 
 import gc
+import hashlib
 import os
 import sys
 
@@ -8,14 +9,14 @@ from branchline import __version__
 from branchline.app import settings  # noqa: F401  (its objects outlive the overlay below)
 from branchline.app.log import Log
 from branchline.app.status import StatusFile
-from branchline.app.system import System
-from branchline.openvpn import profile  # noqa: F401  (the same)
 from branchline.wire.errors import BranchlineError, ConfigError
 from branchline.wire.overlay import Overlay
 
 _USAGE = """usage: main.py FOLDER
-Runs the gateway that FOLDER/gateway.json describes, in the foreground and in this network
-namespace. SIGHUP, SIGINT or SIGTERM stops it: servers are told, devices and routes removed.
+Runs the gateway, or hub's agent, that FOLDER/gateway.json describes, in the foreground and in this
+network namespace. SIGHUP has it take up what has changed in FOLDER; a gateway does so without a
+packet lost where another tunnel works. SIGINT or SIGTERM stops it: servers are told, devices and
+routes removed; a hub's routes to its clients stay.
   BRANCHLINE_STATUS=FILE   writes a JSON snapshot of the tunnels there once a second
   BRANCHLINE_CRYPTO=NAMES  the crypto providers to use: gnutls,libcrypto,pure
   BRANCHLINE_TLS=portable  verifies servers as boards do whose interpreter has no ffi
@@ -74,13 +75,27 @@ def _load(folder):
     # The parsers are large and of no more use afterwards: small heaps want their room back.
     with Overlay():
         from branchline.app.config import load_config
-        from branchline.openvpn.profile_parser import parse_profile
 
         config = load_config(read_file)
-        return config, _profiles(config, parse_profile, read_file)
+    if config.role == "hub":
+        with Overlay():
+            from branchline.app.hub_files import read_files
+
+            read_files(config, folder, read_file)
+        return config, {}
+    return config, _profiles(config, read_file)
 
 
-def _profiles(config, parse_profile, read_file):
+def _profiles(config, read_file):
+    from branchline.openvpn import profile  # noqa: F401  (its objects outlive the overlay)
+
+    with Overlay():
+        from branchline.openvpn.profile_parser import parse_profile
+
+        return _parsed(config, parse_profile, read_file)
+
+
+def _parsed(config, parse_profile, read_file):
     profiles = {}
     for tunnel in config.tunnels:
         try:
@@ -91,19 +106,38 @@ def _profiles(config, parse_profile, read_file):
                 "cannot read " + tunnel.profile + ": " + str(error),
                 "paths are relative to the folder of gateway.json",
             ) from None
+        digest = hashlib.sha256(data)
         if tunnel.engine == "openvpn":
             # The stock client is the judge of its own profiles.
             profiles[tunnel.name] = (tunnel.profile, data)
-            continue
-        read_beside = _beside(tunnel.profile, read_file)
-        profiles[tunnel.name] = parse_profile(tunnel.profile, data, read_beside)
+        else:
+            read_beside = _beside(tunnel.profile, read_file, digest)
+            profiles[tunnel.name] = parse_profile(tunnel.profile, data, read_beside)
+        tunnel.digest = digest.digest()
     return profiles
 
 
-def _beside(path, read_file):
-    """read_file for what the file at `path` names: relative to that file's folder."""
+def _beside(path, read_file, digest):
+    """read_file for what the file at `path` names, relative to that file's folder; what is read
+    goes into the digest."""
     folder = path[: path.rfind("/") + 1]
-    return lambda name: read_file(name if name.startswith("/") else folder + name)
+
+    def read(name):
+        data = read_file(name if name.startswith("/") else folder + name)
+        digest.update(data)
+        return data
+
+    return read
+
+
+def _system(config, log):
+    if config.role == "hub":
+        from branchline.app.hub_system import HubSystem
+
+        return HubSystem(log)
+    from branchline.app.system import System
+
+    return System(log)
 
 
 def _records(folder, config, system, log, slot):
@@ -115,6 +149,8 @@ def _records(folder, config, system, log, slot):
     path = config.state if config.state.startswith("/") else folder + "/" + config.state
     records = Records(path, system, log, _is_small())
     safe = records.starting() or (slot is not None and slot.safe)
+    if config.role == "hub":
+        safe = False  # nothing is optional there
     if safe:
         config.simplify()
         text = "several starts in a row have crashed: tunnels only, for ten minutes"
@@ -133,10 +169,10 @@ def _run(folder, config, profiles, slot):
     if config.routing and config.routing.keys and os.stat(folder + "/gateway.json")[0] & _OTHERS:
         text = "others may read gateway.json, which holds keys: chmod 600 gateway.json"
         log("warning", "gateway", "secrets", text)
-    for tunnel in [tunnel for tunnel in config.tunnels if tunnel.engine == "native"]:
-        for directive, line, reason in profiles[tunnel.name].ignored:
-            log("info", tunnel.name, "ignored", "line %d: %s: %s" % (line, directive, reason))
-    system = System(log)
+    for name, profile in profiles.items():
+        for directive, line, reason in getattr(profile, "ignored", ()):
+            log("info", name, "ignored", "line %d: %s: %s" % (line, directive, reason))
+    system = _system(config, log)
     try:
         # Before anything is written: a second gateway must not touch the first one's records.
         claim = system.claim()
@@ -159,7 +195,7 @@ def _run_claimed(folder, config, profiles, system, log, slot):
     try:
         system.prepare(config, folder)
         gateway = _gateway(folder, config, profiles, system, log, records, safe)
-        if slot:
+        if slot and config.role == "gateway":
             gateway.confirm(slot)
         ended = gateway.run()
         code = None if ended is None else 0 if ended else 1
@@ -185,7 +221,13 @@ def _setting(name):
 
 
 def _gateway(folder, config, profiles, system, log, records, safe):
-    """The Gateway, made as the environment wants it."""
+    """The Gateway, or Hub, made as the environment wants it."""
+    path = _setting("BRANCHLINE_STATUS")
+    status = (lambda status: StatusFile(path, status, log)) if path else None
+    if config.role == "hub":
+        from branchline.app.hub import Hub
+
+        return Hub(config, system, log, lambda: _load(folder)[0], records, status)
     from branchline.app.engines import make_engines
     from branchline.app.gateway import Gateway
 
@@ -193,6 +235,11 @@ def _gateway(folder, config, profiles, system, log, records, safe):
     crypto = names and names.split(",")
     portable_tls = _setting("BRANCHLINE_TLS") == "portable"
     engines = make_engines(folder, config, profiles, system, crypto, portable_tls)
-    path = _setting("BRANCHLINE_STATUS")
-    status = (lambda status: StatusFile(path, status, log)) if path else None
-    return Gateway(engines, config, system, log, records, safe, status)
+
+    def load():
+        fresh, texts = _load(folder)
+        return fresh, lambda tunnels: make_engines(
+            folder, fresh, texts, system, crypto, portable_tls, tunnels
+        )
+
+    return Gateway(engines, config, system, log, load, records, safe, status)

@@ -56,6 +56,10 @@ class Inquiries:
         """Asks a neighbour for the update of a prefix row."""
         self._queue(neighbour.outbox, route_request(self._router.table.prefixes.key[prefix]), now)
 
+    def ask_all_for_route(self, prefix, now):
+        """Asks all neighbours for the update of a prefix row."""
+        self._tell_all(route_request(self._router.table.prefixes.key[prefix]), now)
+
     def ask_for_ourselves(self, prefix, now):
         """Asks all for our own seqno for our own prefix row: who has another way to us passes
         that on, and then tells at once what we announce with that seqno (3.8.1.2)."""
@@ -76,7 +80,10 @@ class Inquiries:
         tlv = seqno_request(key, seqno, HOP_COUNT, router_id)
         if neighbour:
             self._queue(neighbour.outbox, tlv, now)
-            return
+        else:
+            self._tell_all(tlv, now)
+
+    def _tell_all(self, tlv, now):
         for interface in self._interfaces.values():
             if interface.up and interface.neighbours and interface.penalty < INFINITY:
                 self._queue(interface.outbox, tlv, now)

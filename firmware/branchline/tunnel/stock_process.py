@@ -7,7 +7,7 @@ notice, is found by its arguments and ended before the next one starts.
 
 from micropython import const
 
-from branchline.tunnel.management import NOTICE, Management, text_of
+from branchline.openvpn.management import NOTICE, Management, text_of
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 # States.

@@ -36,8 +36,8 @@ class Netlink(Descriptor):
     does that.
     """
 
-    def __init__(self):
-        super().__init__(_socket(_AF_NETLINK, _SOCK_RAW_CLOEXEC, 0))
+    def __init__(self, protocol=0):
+        super().__init__(_socket(_AF_NETLINK, _SOCK_RAW_CLOEXEC, protocol))
         if self._fd < 0:
             raise failure("open a netlink socket")
         on = struct.pack("@i", 1)
@@ -51,8 +51,15 @@ class Netlink(Descriptor):
         what: a text that says what is attempted, or (its start, a Route): routes are many, and
         the text is needed only where one fails.
         """
+        self._exchange(what, rt.request(kind, flags, self._next(), body), take)
+
+    def _next(self):
+        """The sequence number of the next request."""
         self._seq = self._seq % 0xFFFF + 1
-        message = rt.request(kind, flags, self._seq, body)
+        return self._seq
+
+    def _exchange(self, what, message, take=None):
+        """As _request, with a message that is made already and has the last _next()."""
         if _send(self._fd, message, len(message), 0) < 0:
             raise failure(_words(what))
         while not self._receive(what, take):
@@ -140,6 +147,18 @@ class Netlink(Descriptor):
         """Takes an address from a link."""
         what = "delete the address %s of the link #%d" % (ip.format_prefix(local, plen), dev)
         self._request(what, rt.DELADDR, 0, rt.address_body(dev, local, plen, peer))
+
+    def first_ipv4(self, dev):
+        """The first IPv4 address (octets) of a link, or None."""
+        found = []
+
+        def take(buf, start, end):
+            address = rt.read_address(buf, start, end)
+            if address.dev == dev and len(address.local) == 4:
+                found.append(address.local)
+
+        self._request("list the addresses", rt.GETADDR, rt.DUMP, rt.addresses_body(), take)
+        return found[0] if found else None
 
     def add_route(self, route):
         """Adds a Route; EEXIST (17) if there is one to the same prefix with the same metric."""

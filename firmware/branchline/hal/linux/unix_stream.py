@@ -1,4 +1,4 @@
-"""UNIX stream sockets: a listener for one peer at a time, and the stream to it."""
+"""UNIX stream sockets: a listener for one peer at a time, and the streams of both sides."""
 
 import struct
 
@@ -20,6 +20,7 @@ _ECONNRESET = const(104)
 _socket = LIBC.func("i", "socket", "iii")
 _bind = LIBC.func("i", "bind", "ipI")
 _listen = LIBC.func("i", "listen", "ii")
+_connect = LIBC.func("i", "connect", "ipI")
 _accept4 = LIBC.func("i", "accept4", "ippi")
 _recv = LIBC.func("l", "recv", "ipLi")
 _send = LIBC.func("l", "send", "ipLi")
@@ -47,14 +48,31 @@ class UnixStream(Descriptor):
             raise failure(what, code)
 
 
+def _sockaddr(path):
+    octets = path.encode()
+    if len(octets) > _MAX_PATH:
+        text = "the socket's path has more than %d octets: %s" % (_MAX_PATH, path)
+        raise OSError(_ENAMETOOLONG, text)
+    return struct.pack("@H", _AF_UNIX) + octets + b"\0"
+
+
+def connect_unix(path):
+    """A UnixStream to who listens at `path`; OSError, at once, if nobody does (ENOENT 2,
+    ECONNREFUSED 111) or too many wait there (EAGAIN 11)."""
+    sockaddr = _sockaddr(path)
+    stream = UnixStream(_socket(_AF_UNIX, _STREAM_NONBLOCK_CLOEXEC, 0))
+    if stream.fileno() < 0 or _connect(stream.fileno(), sockaddr, len(sockaddr)) < 0:
+        error = failure("connect to " + path)
+        stream.close()
+        raise error
+    return stream
+
+
 class UnixListener(Descriptor):
     """Waits at `path`, in a folder that it makes its owner's alone, until it is closed."""
 
     def __init__(self, path):
-        octets = path.encode()
-        if len(octets) > _MAX_PATH:
-            text = "the socket's path has more than %d octets: %s" % (_MAX_PATH, path)
-            raise OSError(_ENAMETOOLONG, text)
+        sockaddr = _sockaddr(path)
         folder = path.rpartition("/")[0]
         # Whoever can connect there commands a process that runs as root.
         if (_mkdir(folder, _OWNER_ALONE) < 0 and errno() != _EEXIST) or (
@@ -64,7 +82,6 @@ class UnixListener(Descriptor):
         self._path = path
         _unlink(path)
         super().__init__(_socket(_AF_UNIX, _STREAM_NONBLOCK_CLOEXEC, 0))
-        sockaddr = struct.pack("@H", _AF_UNIX) + octets + b"\0"
         if self._fd < 0 or _bind(self._fd, sockaddr, len(sockaddr)) < 0 or _listen(self._fd, 1):
             error = failure("listen at " + path)
             self.close()

@@ -19,6 +19,7 @@ _MAX_LINE = const(8192)  # octets; the longest that OpenVPN itself writes has ab
 _MAX_LINES = const(4096)  # of one reply
 _MAX_ASKED = const(16)  # commands under way
 _ANSWER_MS = const(5000)
+_PROMPT = "ENTER PASSWORD:"  # without an end of the line
 _TAB = const(9)  # it parts the fields of `status 3`
 _NOTICES = (
     "BYTECOUNT",
@@ -57,16 +58,30 @@ class Management:
         self.counters = Counters(("unknown", "unexpected", "overlong"))
         self._rest = b""
         self._out = b""
-        self._asked = []  # of (command, whether END closes its reply, due)
+        # of (command, whether END closes its reply or who takes its lines, due)
+        self._asked = []
         self._lines = []
         self._events = []
 
     def command(self, text, now, lines=False):
-        """Gives a command; lines: it is answered by several, up to END."""
+        """Gives a command; lines: it is answered by several, up to END. A function in its place
+        is given each line as it comes, and the reply has none."""
         if "\n" in text or "\r" in text or len(self._asked) == _MAX_ASKED:
             raise StateError("no command: a line break in it, or too many under way")
         self._asked.append((text, lines, ticks_add(now, _ANSWER_MS)))
         self._out += text.encode() + b"\n"
+
+    def password(self, octets, now):
+        """Answers the prompt for a password, before the first command; the reply's command is
+        "password"."""
+        if self._asked or b"\n" in octets or b"\r" in octets:
+            raise StateError("no password: a line break in it, or commands are under way")
+        self._asked.append(("password", False, ticks_add(now, _ANSWER_MS)))
+        self._out += octets + b"\n"
+
+    def has_room(self):
+        """Whether one more command may be given."""
+        return len(self._asked) < _MAX_ASKED
 
     def is_quiet(self):
         """Whether every command has been answered."""
@@ -119,6 +134,10 @@ class Management:
             else:
                 self.counters.bump("unknown")
             return
+        if line.startswith(_PROMPT):
+            line = line[len(_PROMPT) :]
+            if not line:
+                return
         command, many, _ = self._asked[0] if self._asked else (None, False, None)
         failed = line.startswith("ERROR:")
         if command is None:
@@ -127,6 +146,8 @@ class Management:
             self._answered(command, not failed, [line.partition(":")[2].strip()])
         elif many and line == "END":
             self._answered(command, True, self._lines)
+        elif callable(many):
+            many(line)
         elif many and len(self._lines) < _MAX_LINES:
             self._lines.append(line)
         else:

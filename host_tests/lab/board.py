@@ -17,6 +17,7 @@ from host_tests.lab.errors import LabError
 from host_tests.lab.gateway import _MICROPYTHON, Gateway
 from host_tests.lab.netns import Host
 from host_tests.lab.process import Process
+from host_tests.lab.vlan_switch import Switch
 
 NAME = "qemu_mps2"
 IMAGE = Path(__file__).resolve().parents[2] / "build" / NAME / "firmware.elf"
@@ -29,14 +30,18 @@ _POLL = 0.05
 
 class Wire:
     """The cable between a host and a board: the host is the board's modem, with DHCP, DNS and the
-    time; VLAN 11 of it is another host's."""
+    time. With VLANs a switch lies between them; without, the cable is the modem's tap."""
 
     network = str(_WAN.network)
     address = str(_WAN.ip)
 
-    def __init__(self, modem: Host):
+    def __init__(self, modem: Host, vlans: bool = False):
         self.modem = modem
-        modem.ip("tuntap", "add", "dev", _TAP, "mode", "tap")
+        self._switch = Switch(modem.lab, modem.directory) if vlans else None
+        if self._switch:
+            self._switch.add(modem, _TAP)
+        else:
+            modem.ip("tuntap", "add", "dev", _TAP, "mode", "tap")
         modem.ip("addr", "add", str(_WAN), "dev", _TAP)
         modem.ip("link", "set", "dev", _TAP, "up")
 
@@ -44,24 +49,27 @@ class Wire:
         """Start DHCP, DNS and the time."""
         first, last = _WAN.network[10], _WAN.network[19]
         self.modem.spawn(
-            "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
-            f"--interface={_TAP}", "--bind-interfaces", "--no-ping", "--dhcp-authoritative",
-            f"--dhcp-range={first},{last}", f"--address=/time.lab/{self.address}",
-            "--user=root", "--pid-file", f"--dhcp-leasefile={self.modem.directory}/leases",
-            "--log-facility=-", "--log-dhcp",
+            "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv",
+            "--no-hosts", f"--interface={_TAP}", "--bind-interfaces", "--no-ping",
+            "--dhcp-authoritative", f"--dhcp-range={first},{last}",
+            f"--address=/time.lab/{self.address}", "--user=root", "--pid-file",
+            f"--dhcp-leasefile={self.modem.directory}/leases", "--log-facility=-",
         )
         self.modem.spawn(sys.executable, "-m", "host_tests.lab.time_server", self.address,
                          name="time-server", env={"PYTHONPATH": str(IMAGE.parents[2])})
 
     def give_lan(self, host: Host, vlan: int, address: str, gateway: str) -> None:
         """Put a host into a VLAN of the wire."""
-        device = f"{_TAP}.{vlan}"
-        self.modem.ip("link", "add", "link", _TAP, "name", device, "type", "vlan",
-                      "id", str(vlan))
-        self.modem.ip("link", "set", "dev", device, "netns", host.namespace)
-        host.ip("addr", "add", address, "dev", device)
-        host.ip("link", "set", "dev", device, "up")
+        self._switch.add(host, _TAP, vlan)
+        host.ip("addr", "add", address, "dev", _TAP)
         host.route("default", gateway)
+
+    def options(self, mac: str) -> list[str]:
+        """QEMU's for the board's end."""
+        if self._switch:
+            return ["-netdev", self._switch.netdev("wire"),
+                    "-net", f"nic,netdev=wire,model=lan9118,macaddr={mac}"]
+        return ["-nic", f"tap,ifname={_TAP},script=no,downscript=no,model=lan9118,mac={mac}"]
 
 
 class Board:
@@ -94,7 +102,7 @@ class Board:
             "-serial", "chardev:console", "-kernel", str(IMAGE),
             "-device", f"loader,file={flash},addr={boards.load()[NAME].flash.address:#x},"
             "force-raw=on",
-            "-nic", f"tap,ifname={_TAP},script=no,downscript=no,model=lan9118,mac={mac}",
+            *self.wire.options(mac),
         )
         self.process.log_path = console
         self.gateway.process = self.process

@@ -9,7 +9,6 @@ import json
 import secrets
 import socket
 import sys
-import time
 from pathlib import Path
 
 from branchctl import boards
@@ -25,7 +24,9 @@ _FLASH = Path(__file__).with_name("flash_image.py")
 _TAP = "board"
 _WAN = ipaddress.ip_interface("10.99.0.1/24")
 _TIMEOUT = 30.0
-_POLL = 0.05
+# MicroPython's raw REPL.
+_INTERRUPT, _RAW, _FRIENDLY, _END = b"\x03", b"\x01", b"\x02", b"\x04"
+_RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
 
 
 class Wire:
@@ -125,17 +126,30 @@ class Board:
         """What the console has said."""
         return self.process.log().replace("\r\n", "\n")
 
-    def press(self, keys: bytes) -> None:
-        """Type on the console."""
-        with socket.socket(socket.AF_UNIX) as console:
-            console.connect(str(self.console))
-            console.sendall(keys)
-            time.sleep(_POLL)
+    def execute(self, code: str) -> str:
+        """Run Python at the prompt, which ends a gateway that runs; return what it prints."""
+        with self._connect() as console:
+            console.sendall(_INTERRUPT + _RAW)
+            _read_until(console, _RAW_PROMPT)
+            console.sendall(code.encode() + _END)
+            _read_until(console, b"OK")
+            printed, error = _read_until(console, _END), _read_until(console, _END)
+            console.sendall(_FRIENDLY)
+        if error:
+            raise LabError(f"{code!r} failed on the board: {error.decode(errors='replace')}")
+        return printed.decode().replace("\r\n", "\n")
+
+    def _connect(self) -> socket.socket:
+        console = socket.socket(socket.AF_UNIX)
+        console.settimeout(_TIMEOUT)
+        console.connect(str(self.console))
+        return console
 
     def stop(self) -> None:
         """Ctrl-C, and power off once the gateway has ended."""
-        self.press(b"\x03")
-        self.wait_for("the gateway was interrupted")
+        with self._connect() as console:
+            console.sendall(_INTERRUPT)
+            self.wait_for("the gateway was interrupted")
         self.process.kill()
 
     def _make_flash(self, folder: Path) -> Path:
@@ -144,3 +158,14 @@ class Board:
         self.wire.modem.run(str(_MICROPYTHON), "-X", "heapsize=64M", str(_FLASH), str(image),
                             str(flash.filesystem_kb << 10), str(flash.block), str(folder))
         return image
+
+
+def _read_until(console: socket.socket, mark: bytes) -> bytes:
+    """What comes before a mark."""
+    read = b""
+    while not read.endswith(mark):
+        octet = console.recv(1)
+        if not octet:
+            raise LabError(f"the board's console has ended after {read!r}")
+        read += octet
+    return read[:-len(mark)]

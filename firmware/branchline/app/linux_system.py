@@ -63,6 +63,8 @@ class System:
             self._kernel = Netlink()
         return self._kernel
 
+    # As many as gateway.json may ask for.
+    max_routes = 16384
     # Stock clients run beside the gateway.
     runs_programs = True
 

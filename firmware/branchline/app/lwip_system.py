@@ -47,6 +47,9 @@ class _Claim:
 class System:
     """A board. `log(level, subject, event, text)` is the gateway's log."""
 
+    # Prefixes. lwIP's table has room for twice as many routes (boards/c_modules/routes.c): some
+    # are the tunnels' own.
+    max_routes = 64
     # The engine `openvpn` is for systems that can start one.
     runs_programs = False
     providers = (("mbedtls", _mbedtls), ("pure", _pure))

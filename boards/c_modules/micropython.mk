@@ -1,3 +1,3 @@
 # The modules in C that every microcontroller board's build has: tun, datagram, aead.
-SRC_USERMOD_C += $(addprefix $(USERMOD_DIR)/, tun.c routes.c datagram.c aead.c)
+SRC_USERMOD_C += $(addprefix $(USERMOD_DIR)/, tun.c routes.c forward.c datagram.c aead.c)
 CFLAGS_USERMOD += -I$(USERMOD_DIR)

@@ -20,6 +20,7 @@ static inline uint32_t lwip_random(void) {
 #define MEMP_NUM_TCP_SEG (64)
 #define MEMP_NUM_TCP_PCB (16)
 #define MEMP_NUM_RAW_PCB (16)
+#define MEMP_NUM_MLD6_GROUP (32)
 
 #include "lwip_options.h"
 #define LWIP_LOOPBACK_MAX_PBUFS (8)

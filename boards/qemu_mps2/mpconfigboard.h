@@ -1,6 +1,8 @@
 // MicroPython's qemu port, and what a gateway needs beyond it.
 #include "ports/qemu/mpconfigport.h"
 
+// Error numbers as on Linux, not as in newlib.
+#define MICROPY_USE_INTERNAL_ERRNO (1)
 #define MICROPY_EPOCH_IS_1970 (1)
 #define MICROPY_ENABLE_SCHEDULER (1)
 #define MICROPY_KBD_EXCEPTION (1)

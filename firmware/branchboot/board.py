@@ -20,7 +20,7 @@ def main():
         sys.stdout.write("nothing to start: branchctl flash installs a branch's gateway\n")
         return
     try:
-        sys.path.insert(0, segments.mount_code(choice.folder))
+        segments.mount_code(choice.folder)
         from branchline.app.board import main as run
 
         code = run(choice)

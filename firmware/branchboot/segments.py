@@ -49,10 +49,15 @@ def _unmount(number):
 
 
 def mount_code(folder):
-    """Mounts the code of a slot, which lies in it as a file system of its own; returns where."""
-    with open(folder + "/branchline.romfs", "rb") as image:
+    """Has modules come from a slot's code, which lies in it as a file system of its own; a slot
+    without code leaves it to what is frozen."""
+    try:
+        image = open(folder + "/branchline.romfs", "rb")
+    except OSError:
+        return
+    with image:
         vfs.mount(vfs.VfsRom(memoryview(image)), "/code")
-    return "/code"
+    sys.path.insert(0, "/code")
 
 
 class SegmentUpdate(Update):

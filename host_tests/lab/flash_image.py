@@ -1,5 +1,5 @@
 """Runs on MicroPython: `micropython flash_image.py IMAGE SIZE BLOCK FOLDER` writes a folder as an
-image of LittleFS, in /gateway, as a board's flash has it."""
+image of LittleFS, as a board's flash has it."""
 
 import os
 import sys
@@ -26,18 +26,22 @@ class _Memory:
         return {4: len(self.octets) // self._block, 5: self._block}.get(request, 0)
 
 
+def _copy(files, source, target):
+    """A folder with all that is in it."""
+    for name, kind, *_ in os.ilistdir(source):
+        if kind == 0x4000:
+            files.mkdir(target + name)
+            _copy(files, source + "/" + name, target + name + "/")
+        else:
+            with open(source + "/" + name, "rb") as octets, files.open(target + name, "wb") as copy:
+                copy.write(octets.read())
+
+
 def main(image, size, block, folder):
-    """Writes the files, not the folders, that the folder holds."""
+    """Writes the image."""
     memory = _Memory(int(size), int(block))
     vfs.VfsLfs2.mkfs(memory)
-    files = vfs.VfsLfs2(memory)
-    files.mkdir("/gateway")
-    for name, kind, *_ in os.ilistdir(folder):
-        if kind == 0x8000:
-            with open(folder + "/" + name, "rb") as source:
-                data = source.read()
-            with files.open("/gateway/" + name, "wb") as copy:
-                copy.write(data)
+    _copy(vfs.VfsLfs2(memory), folder, "/")
     with open(image, "wb") as file:
         file.write(memory.octets)
 

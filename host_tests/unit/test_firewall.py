@@ -3,8 +3,8 @@
 from branchline.app.firewall import Firewall
 from branchline.app.settings import Filter, Tunnel
 from branchline.filter.prefixes import pack
-from branchline.hal.linux.child import run
 from branchline.hal.clock import ticks
+from branchline.hal.linux.child import run
 from branchline.hal.poller import Poller
 from branchline.wire.errors import ConfigError
 from branchline.wire.ip import parse_prefix

@@ -9,7 +9,8 @@ from branchctl.positions import split_error
 from branchctl.problems import WRONG_INPUT, Problem, Problems, Refusal
 from branchctl.reader import Report, Section
 
-FOLDER = Path(__file__).resolve().parents[2] / "boards"
+# Within the package, a link to the checkout's boards/; a wheel carries what is read of it.
+FOLDER = Path(__file__).parent / "board_data"
 FILE = "board.toml"
 HALS = ("linux", "lwip")
 FLASHING = ("copied", "qemu", "uf2", "esptool", "dfu", "teensy")

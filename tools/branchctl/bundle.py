@@ -4,6 +4,7 @@ import ipaddress
 import json
 from collections.abc import Iterable
 
+from branchctl import boards
 from branchctl.gateway_filter import gateway_filter
 from branchctl.kit_names import tunnel_device
 from branchctl.model import Branch, Fleet
@@ -31,8 +32,10 @@ def gateway_json(fleet: Fleet, record: Record, branch: Branch, keys: list[dict])
     if branch.lans:
         config["lans"] = [{"interface": lan.interface, "prefix": str(lan.network)}
                           for lan in branch.lans]
-    return json.dumps({**config, "tunnels": tunnels, "routing": routing,
-                       "filter": gateway_filter(fleet, record, branch)}, indent=2) + "\n"
+    config |= {"tunnels": tunnels, "routing": routing}
+    if "firewall" in boards.load()[branch.board].abilities:
+        config["filter"] = gateway_filter(fleet, record, branch)
+    return json.dumps(config, indent=2) + "\n"
 
 
 def cover(networks: Iterable[Network], limit: int) -> list[Network]:

@@ -1,4 +1,5 @@
 #!/bin/sh
-# The compiler of microcontroller boards, and the one board that is emulated: cross.sh plan|install.
+# The compiler of microcontroller boards, the one board that is emulated, and a DHCP server for it:
+# cross.sh plan|install.
 
 . tools/setup/packages.sh

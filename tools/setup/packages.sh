@@ -9,7 +9,7 @@ PACKAGES="babeld bird2 iperf3 iproute2 iputils-ping libfaketime libgnutls30 libs
 # The parts "browser" and "cross" are this script by other names.
 case $0 in
 *browser.sh) PACKAGES=chromium ;;
-*cross.sh) PACKAGES="gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm" ;;
+*cross.sh) PACKAGES="dnsmasq-base gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm" ;;
 esac
 # Routing daemons that a system with systemd would start at every boot once they are installed.
 SERVICES="babeld bird ssh"

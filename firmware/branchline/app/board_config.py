@@ -42,9 +42,8 @@ def read_board(folder, lans):
     except JsonError as error:
         where, reason, hint = str(error.line), "not JSON: " + error.args[0], "correct that line"
     except ConfigError as error:
-        where, reason, hint = error.where, error.reason, error.hint
-        where = where.partition(": ")[2] or where
-    raise ConfigError(_FILE + ": " + where, reason, hint)
+        where, reason, hint = error.where.partition(": ")[2], error.reason, error.hint
+    raise ConfigError(_FILE + ": " + where if where else _FILE, reason, hint)
 
 
 def _board(top, lans):

@@ -40,6 +40,8 @@ PROVIDERS = (("gnutls", _gnutls), ("libcrypto", _libcrypto), ("pure", _pure))
 class System(BaseSystem):
     """A gateway's."""
 
+    # As many as gateway.json may ask for.
+    max_routes = 16384
     # Stock clients run beside the gateway.
     runs_programs = True
 

@@ -11,6 +11,7 @@ from branchline.hal.clock import ticks, ticks_ms, ticks_us, unix_time
 from branchline.hal.entropy import random_octets
 from branchline.hal.lwip import links
 from branchline.hal.lwip.interface import Interface
+from branchline.hal.lwip.time_keeper import TimeKeeper, set_clock
 from branchline.hal.lwip.tun import open_tun
 from branchline.hal.lwip.udp import open_udp
 from branchline.hal.poller import Poller
@@ -47,6 +48,9 @@ class _Claim:
 class System:
     """A board. `log(level, subject, event, text)` is the gateway's log."""
 
+    # Prefixes. lwIP's table has room for twice as many routes (boards/c_modules/routes.c): some
+    # are the tunnels' own.
+    max_routes = 64
     # The engine `openvpn` is for systems that can start one.
     runs_programs = False
     providers = (("mbedtls", _mbedtls), ("pure", _pure))
@@ -61,7 +65,9 @@ class System:
         self.random = random_octets
         self.open_tun = open_tun
         self.open_socket = open_udp
-        self._resolver = self._time = self._routes = None
+        self._resolver = self._time = None
+        if unix_time() < BUILD_TIME:
+            set_clock(BUILD_TIME)
 
     @staticmethod
     def nf_tables(ask):
@@ -82,7 +88,6 @@ class System:
 
             board = read_board(folder, config.lans)
         from branchline.hal.lwip import uplink
-        from branchline.hal.lwip.time_keeper import TimeKeeper
 
         wire = uplink.Uplink()
         wire.start(board.static)

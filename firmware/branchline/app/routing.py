@@ -57,6 +57,7 @@ class Routing:
         self._check_due = None
         self._more = False
         self._buf = bytearray(_BUFFER)
+        most = min(routing.max_routes, system.max_routes)
         own = [(prefix_key(lan.prefix, lan.plen), lan.interface) for lan in config.lans]
         if config.address:
             own.append((prefix_key(config.address, len(config.address) * 8), None))
@@ -71,9 +72,9 @@ class Routing:
             routing.stub,
             self._seqnos.first,
             max_neighbours=routing.max_neighbours,
-            max_prefixes=routing.max_routes,
-            max_routes=4 * routing.max_routes,
-            max_sources=2 * routing.max_routes,
+            max_prefixes=most,
+            max_routes=4 * most,
+            max_sources=2 * most,
         )
 
     def start(self, now):

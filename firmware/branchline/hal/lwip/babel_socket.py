@@ -36,10 +36,18 @@ class BabelSocket:
 
     def __init__(self, device, link_local):
         self.index = links.index(device)
-        self._unicast = _Half(self.index, link_local)
-        group = _Half(self.index, _GROUP)
-        group.socket.join(_GROUP)
-        self.halves = (self._unicast, group)
+        self.halves = ()
+        try:
+            self._unicast = self._half(link_local)
+            self._half(_GROUP).socket.join(_GROUP)
+        except OSError as error:
+            self.close()
+            raise OSError(error.args[0], "lwIP has no room for Babel's sockets") from None
+
+    def _half(self, address):
+        half = _Half(self.index, address)
+        self.halves += (half,)
+        return half
 
     def send(self, view, n, destination):
         """Sends view[:n] to the group or a neighbour (16 octets); n, or None."""

@@ -49,7 +49,7 @@ class Tcp:
     def readinto(self, view, n, start=0):
         """Reads up to n octets into view[start:]; how many, or None when there are none yet."""
         try:
-            got = self._socket.readinto(view[start : start + n])
+            got = self._socket.readinto(memoryview(view)[start : start + n])
         except OSError as error:
             raise self._failure("receive", error)
         if got == 0:

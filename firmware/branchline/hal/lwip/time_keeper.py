@@ -34,8 +34,6 @@ class TimeKeeper:
         self._due = system.ticks()
         self._query = self._socket = self._nonce = None
         self._buf = bytearray(sntp.SIZE)
-        if system.unix_time() < not_before:
-            set_clock(not_before)
 
     def next_timer(self):
         """The tick of the next step, or None."""

@@ -6,6 +6,7 @@ segment that runs has at the same place is copied from there, and the rest is re
 
 import hashlib
 import io
+import os
 import sys
 from binascii import hexlify
 
@@ -51,11 +52,12 @@ def _unmount(number):
 def mount_code(folder):
     """Has modules come from a slot's code, which lies in it as a file system of its own; a slot
     without code leaves it to what is frozen."""
+    name = folder + "/branchline.romfs"
     try:
-        image = open(folder + "/branchline.romfs", "rb")
+        os.stat(name)
     except OSError:
         return
-    with image:
+    with open(name, "rb") as image:
         vfs.mount(vfs.VfsRom(memoryview(image)), "/code")
     sys.path.insert(0, "/code")
 

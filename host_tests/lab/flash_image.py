@@ -33,8 +33,10 @@ def _copy(files, source, target):
             files.mkdir(target + name)
             _copy(files, source + "/" + name, target + name + "/")
         else:
-            with open(source + "/" + name, "rb") as octets, files.open(target + name, "wb") as copy:
-                copy.write(octets.read())
+            with open(source + "/" + name, "rb") as file:
+                octets = file.read()
+            with files.open(target + name, "wb") as copy:
+                copy.write(octets)
 
 
 def main(image, size, block, folder):

@@ -17,7 +17,7 @@ def test_the_wheel_holds_the_firmware_for_its_kits(tmp_path):
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(_ROOT / name, source)
-    for name in ("tools", "firmware"):
+    for name in ("tools", "firmware", "boards"):
         shutil.copytree(_ROOT / name, source / name, symlinks=True,
                         ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     done = subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",

@@ -18,7 +18,7 @@ IMAGE := build/branchline.romfs
 MPY := $(patsubst %.py,build/mpy/%.mpy,$(shell cd firmware && find branchline -name '*.py'))
 
 .PHONY: help setup toolchain demo test lint pki unit unit-micropython unit-ports property tools \
-    interop powercut compile firmware bench lab run clean
+    interop board powercut compile firmware bench lab run clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -76,7 +76,12 @@ tools: setup  ## branchctl: good and bad fleets, interrupted runs, what it makes
 # Most of their time these tests wait for each other's packets, so more run at once than fit cores.
 interop: setup compile firmware  ## the gateway against stock peers, in network namespaces
 	@sh tools/setup/setup.sh browser
-	@$(PYTHON) -m pytest -n 6 --dist load --maxschedchunk 1 host_tests/interop
+	@$(PYTHON) -m pytest -n 6 --dist load --maxschedchunk 1 \
+	    --ignore-glob='*/test_board*.py' host_tests/interop
+
+# Apart from `make test`, since it takes a cross compiler and builds an image.
+board: setup compile firmware  ## the bare-metal board in QEMU: flashed, against stock peers
+	@$(PYTHON) -m pytest host_tests/interop/test_board*.py
 
 powercut: setup compile  ## a board's updates and starts, cut short at 1,000 moments
 	@BRANCHLINE_CUTS=1000 $(PYTHON) -m pytest -q host_tests/interop/test_powercut.py

@@ -7,6 +7,7 @@
 import ipaddress
 import json
 import secrets
+import shlex
 import socket
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from branchctl import boards
 from branchctl.console_board import slot_image
 from branchctl.payload import payload
 from host_tests.lab.errors import LabError
-from host_tests.lab.gateway import _MICROPYTHON, Gateway
+from host_tests.lab.gateway import MICROPYTHON, Gateway
 from host_tests.lab.netns import Host
 from host_tests.lab.process import Process
 from host_tests.lab.vlan_switch import Switch
@@ -26,6 +27,7 @@ _FLASH = Path(__file__).with_name("flash_image.py")
 _TAP = "board"
 _WAN = ipaddress.ip_interface("10.99.0.1/24")
 _TIMEOUT = 30.0
+_FLASH_SIZE = 12 << 20  # as boards/qemu_mps2/flash.c has it
 # MicroPython's raw REPL.
 _INTERRUPT, _RAW, _FRIENDLY, _END = b"\x03", b"\x01", b"\x02", b"\x04"
 _RAW_PROMPT = b"raw REPL; CTRL-B to exit\r\n>"
@@ -55,7 +57,7 @@ class Wire:
             "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv",
             "--no-hosts", f"--interface={_TAP}", "--bind-interfaces", "--no-ping",
             "--dhcp-authoritative", f"--dhcp-range={first},{last}",
-            f"--address=/time.lab/{self.address}", "--user=root", "--pid-file",
+            f"--address=/time.lab/pool.ntp.org/{self.address}", "--user=root", "--pid-file",
             f"--dhcp-leasefile={self.modem.directory}/leases", "--log-facility=-",
         )
         self.modem.spawn(sys.executable, "-m", "host_tests.lab.time_server", self.address,
@@ -164,11 +166,47 @@ class Board:
             (tree / "keys" / name).write_bytes(data)
         (tree / "RECORD").write_text('{"good": "a", "trial": null}')
         image = self.directory / "flash.img"
-        self.wire.modem.run(str(_MICROPYTHON), "-X", "heapsize=64M", str(_FLASH), str(image),
+        self.wire.modem.run(str(MICROPYTHON), "-X", "heapsize=64M", str(_FLASH), str(image),
                             str(flash.filesystem_kb << 10), str(flash.block), str(tree))
         with open(image, "ab") as file:
             file.write(slot_image(wanted))
         return image
+
+
+class BareBoard:
+    """The image with an empty flash, and its console at the TCP port `port`. What ends it, as a
+    reset does in QEMU, starts it again."""
+
+    port = "socket://127.0.0.1:7000"
+
+    def __init__(self, wire: Wire):
+        self.wire = wire
+        self.log_path = wire.modem.directory / "console.log"
+        self.process: Process | None = None
+
+    def start(self) -> "BareBoard":
+        """Power on."""
+        if not IMAGE.exists():
+            raise LabError(f"{IMAGE} is missing: run `make firmware BOARD={NAME}`")
+        flash = self.wire.modem.directory / "flash.img"
+        with open(flash, "wb") as file:
+            file.truncate(_FLASH_SIZE)
+        mac = ":".join(f"{octet:02x}" for octet in b"\x02" + secrets.token_bytes(5))
+        command = shlex.join([
+            "qemu-system-arm", "-machine", "mps2-an385", "-display", "none", "-monitor", "none",
+            "-semihosting-config", f"enable=on,target=native,arg=branchline,arg=flash={flash}",
+            "-chardev", "socket,id=console,host=127.0.0.1,port=7000,server=on,wait=off,"
+            f"logfile={self.log_path},logappend=on",
+            "-serial", "chardev:console", "-kernel", str(IMAGE), *self.wire.options(mac)])
+        self.process = self.wire.modem.spawn("sh", "-c", f"while :; do {command}; sleep 0.2; done",
+                                             name="board")
+        self.process.log_path = self.log_path
+        self.log_path.touch()
+        return self
+
+    def wait_for(self, pattern: str, timeout: float = _TIMEOUT, count: int = 1):
+        """Wait for a pattern on the console."""
+        return self.process.wait_for(pattern, timeout, count)
 
 
 def _read_until(console: socket.socket, mark: bytes) -> bytes:

@@ -32,7 +32,8 @@ except ImportError:
     _status = None
 import board_facts
 print((board_facts.NAME, sys.implementation[1][:3], sys.implementation._mpy >> 10, _status,
-       [name for name in os.listdir("/") if name not in ("a", "b", "keys", "state", "RECORD")]))
+       [name for name in os.listdir("/") if name not in
+        ("a", "b", "code", "rom", "keys", "state", "RECORD")]))
 """
 
 

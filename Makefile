@@ -76,7 +76,7 @@ tools: setup  ## branchctl: good and bad fleets, interrupted runs, what it makes
 # Most of their time these tests wait for each other's packets, so more run at once than fit cores.
 interop: setup compile  ## the gateway against stock peers, in network namespaces
 	@sh tools/setup/setup.sh browser
-	@$(PYTHON) -m pytest -n 5 --dist worksteal host_tests/interop
+	@$(PYTHON) -m pytest -n 6 --dist load --maxschedchunk 1 host_tests/interop
 
 powercut: setup compile  ## a board's updates and starts, cut short at 1,000 moments
 	@BRANCHLINE_CUTS=1000 $(PYTHON) -m pytest -q host_tests/interop/test_powercut.py

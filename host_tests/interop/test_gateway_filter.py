@@ -33,11 +33,11 @@ def test_what_passes_and_what_is_dropped_at_the_branch_itself(fleet):
     gateway.wait_event("paris", "health")
     assert gateway.fresh_status()["filter"] == {"state": "loaded", "spoofed": 0, "denied": 0}
 
-    with desk.call(socket.create_server, (_DESK, 80)), \
-            server.call(socket.create_server, (_SERVER, 80)):
-        desk.call(socket.create_connection, (_SERVER, 80), 5).close()
+    with desk.call(socket.create_server, (_DESK, 8080)), \
+            server.call(socket.create_server, (_SERVER, 8080)):
+        desk.call(socket.create_connection, (_SERVER, 8080), 5).close()
         with pytest.raises(OSError):
-            server.call(socket.create_connection, (_DESK, 80), 1)
+            server.call(socket.create_connection, (_DESK, 8080), 1)
     assert gateway.fresh_status()["filter"]["denied"] > 0
     desk.ip("address", "add", "198.51.100.1/32", "dev", "lo")
     desk.run("ping", "-c", "1", "-W", "1", "-I", "198.51.100.1", _SERVER, check=False)
@@ -79,4 +79,4 @@ def test_it_stays_after_a_crash_and_no_tunnel_comes_up_without_it(fleet):
     path.write_text(json.dumps(config))
     gateway.start().wait_for("gateway sweep removed the filter of an earlier run")
     assert tables(host) == ["others"]
-    gateway.stop()
+    assert gateway.process.stop() == 0

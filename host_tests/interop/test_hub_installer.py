@@ -1,6 +1,7 @@
 """The kit's installer on a whole machine, whose folders and systemd are the test's own."""
 
 import shutil
+import sys
 
 from host_tests.tools.fleets import SMALL, branchctl, write
 
@@ -24,16 +25,17 @@ mount --rbind lib /var/lib
 mount --bind etc /etc
 mount -t tmpfs none /usr/local/lib
 mount -t tmpfs none /run
+printf '#!/bin/sh\\nexec {interpreter} "$@"\\n' >/run/interpreter
+chmod 755 /run/interpreter
 export PATH={folder}:$PATH
 for kit in {kits}; do
-    sh $kit/install.sh
+    sh $kit/install.sh --interpreter /run/interpreter
     echo done >>asked
 done
 """
 SERVERS = ["openvpn-server@branchline-udp1194.service", "openvpn-server@branchline-tcp443.service"]
-NETWORK, MESH, BABEL = ("branchline-network.service",
-                        "openvpn-server@branchline-mesh-dublin.service",
-                        "branchline-babel.service")
+MESH = "openvpn-server@branchline-mesh-dublin.service"
+NETWORK, BABEL, AGENT = (f"branchline-{each}.service" for each in ("network", "babel", "agent"))
 
 
 def test_services_take_up_what_has_changed_and_nothing_else(lab):
@@ -48,7 +50,7 @@ def test_services_take_up_what_has_changed_and_nothing_else(lab):
     keep("provision")
     kits.append(kits[0])
     keep("rotate", "tls-crypt", "--server", "paris")
-    keep("rotate", "babel", "--yes")
+    branchctl(folder, "rotate", "babel", "--yes")  # babeld's turn comes second
     keep("rotate", "babel", "--yes")
     write(folder, SMALL.replace("[clients]", 'metz = { lans = ["192.168.13.0/24"] }\n[clients]'))
     keep("provision")
@@ -58,13 +60,12 @@ def test_services_take_up_what_has_changed_and_nothing_else(lab):
     (machine / "systemctl").write_text(_SYSTEMCTL.format(folder=machine))
     (machine / "systemctl").chmod(0o755)
     lab.host("paris").run("unshare", "--mount", "sh", "-c", _INSTALL.format(
-        folder=machine, kits=" ".join(map(str, kits))))
+        folder=machine, interpreter=sys.executable, kits=" ".join(map(str, kits))))
     asked = (machine / "asked").read_text().split("done\n")[:-1]
     assert [each.splitlines() for each in asked] == [
-        [f"start {unit}" for unit in (NETWORK, *SERVERS, MESH, BABEL)],
+        [f"start {unit}" for unit in (NETWORK, *SERVERS, MESH, BABEL, AGENT)],
         [],
         [f"restart {unit}" for unit in SERVERS],
-        [],  # babeld has one key, and not yet this one
         [f"reload {BABEL}"],
-        [f"reload {NETWORK}", f"restart {BABEL}"],
+        [f"reload {NETWORK}", f"restart {BABEL}", f"restart {AGENT}"],
     ]

@@ -130,6 +130,7 @@ def test_a_hub_that_never_answers_probes_is_told_and_used(pair):
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.takes(60)
 def test_two_boards_with_one_certificate_are_told_apart_from_a_bad_path(pair, lab):
     """Each ends the other's session; they say so, and try so seldom that a session lives on. It
     begins with a session that is taken over before the hub has answered any probe."""

@@ -124,11 +124,13 @@ class FaultNetwork(Network):
         routing = {"stub": True, **config.pop("routing", {})}
         return super().gateway(name, engine, env=env, routing=routing, **config)
 
-    def path(self, percent: float, centre: DataCentre, *, up: bool = True, down: bool = True,
-             udp: bool = False) -> None:
-        """Lose that share of what goes between the source branch and a hub, each way or one."""
-        uplink = self.source.uplink
-        for toward, lossy in ((self.internet.router, up), (self.source.gateway, down)):
+    def path(self, percent: float, centre: DataCentre, branch: Branch | None = None, *,
+             up: bool = True, down: bool = True, udp: bool = False) -> None:
+        """Lose that share of what goes between a branch (the source) and a hub, each way or
+        one."""
+        branch = branch or self.source
+        uplink = branch.uplink
+        for toward, lossy in ((self.internet.router, up), (branch.gateway, down)):
             uplink.loss(percent if lossy else 0, toward, peer=centre.relay.address, udp=udp)
 
     def address_of(self, name: str, address: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from branchctl.kit_names import instances, tunnel_device
-from branchctl.model import BOARDS, Branch, Client, Fleet, Hub, Member
+from branchctl.model import Branch, Client, Fleet, Hub, Member
 from branchctl.reader import Network
 from branchctl.record import Record
 from host_tests.lab import openvpn
@@ -239,9 +239,6 @@ class BranchSite(Site):
         return self.kind != STUB
 
     def start(self) -> None:
-        rules = self.bundle / "policy.nft"
-        if rules.exists():
-            self.host.run("nft", "-f", str(rules))
         if self.gateway:
             self.gateway.start()
             return
@@ -272,7 +269,7 @@ class BranchSite(Site):
             return ending
         devices = self.host.devices()
         for hub, site in present.items():
-            if isinstance(site, HubSite) and self.device(hub) not in (None, *devices):
+            if isinstance(site, HubSite) and self.device(hub) not in devices:
                 return f"{self.name} has no tunnel to {hub}"
         return self.routed(present)
 
@@ -280,10 +277,8 @@ class BranchSite(Site):
         return next((client.process.ending() or f"{client.process.name} is not up"
                      for client in self.stubs if not client.is_up()), "")
 
-    def device(self, hub: str) -> str | None:
-        """The branch's device toward a hub; None where the board gives it a name of its own."""
-        if not BOARDS[self.member.board]:
-            return None
+    def device(self, hub: str) -> str:
+        """The branch's device toward a hub."""
         return tunnel_device(self.ground.fleet, self.ground.record, hub)
 
     def way_to(self, address: str) -> str | None:

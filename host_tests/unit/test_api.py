@@ -271,10 +271,22 @@ def test_metrics():
     ):
         assert line in lines, line
     assert 'branchline_tunnel_transmitted_bytes_total{tunnel="du' not in text
+    assert "filter" not in text
     # Each metric is told of once, before its values.
     heads = [line for line in lines if line.startswith("# TYPE")]
     assert len(set(heads)) == len(heads)
     assert Api().get("/metrics")[2].decode() == text
+
+
+def test_metrics_of_the_filter():
+    for found, expected in (
+        ({"state": "loaded", "spoofed": 0, "denied": 7},
+         ("filter_loaded 1", "filter_spoofed_total 0", "filter_denied_total 7")),
+        ({"state": "missing"}, ("filter_loaded 0",)),
+    ):
+        lines = "".join(metrics_lines({"filter": found})).split("\n")
+        values = [line for line in lines if line.startswith("branchline_filter_")]
+        assert values == ["branchline_" + each for each in expected]
 
 
 def test_metrics_of_a_hub():

@@ -346,12 +346,12 @@ def test_other_rules_end_what_was_learned_by_the_former_ones():
     peer.update("10.3.0.0/16")
     bench.events()
     octets, plen = parse_prefix("10.3.0.0/16")
-    policy.set_accept([Rule(octets, plen)])
+    policy.replace_accept([Rule(octets, plen)])
     bench.wait(1_100, (peer,))
     refused = ("refused",) + parse_prefix(FAR) + ("a", peer.address, "not_accepted")
     assert sorted(bench.events()) == [refused, gone("unreachable", FAR)]
     peer.update(FAR)
-    policy.set_accept([])
+    policy.replace_accept([])
     bench.events()
     peer.update(FAR)
     assert bench.events() == [install(FAR, peer)]
@@ -457,6 +457,8 @@ def test_withdrawn_prefixes_are_retracted_and_told_to_nobody_later():
     bench.agent.withdraw(*(parse_prefix(OWN) + (bench.now,)))
     said = bench.wait(1_000, (peer,))
     assert {c[6] for c in said if c[2] == "update" and c[3] == key(OWN)} == {INFINITY}
+    # Who announces it, too, was not listened to before.
+    assert [c[3] for c in said if c[2] == "route_request"] == [key(OWN)]
     assert bench.events() == []
     bench.wait(12_000, (peer,))
     said = bench.wait(5_000, (peer,))

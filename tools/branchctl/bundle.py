@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from branchctl.gateway_filter import gateway_filter
 from branchctl.kit_names import tunnel_device
-from branchctl.model import BOARDS, Branch, Fleet
+from branchctl.model import Branch, Fleet
 from branchctl.reader import Network
 from branchctl.record import Record
 
@@ -17,10 +17,9 @@ def gateway_json(fleet: Fleet, record: Record, branch: Branch, keys: list[dict])
     """The gateway's configuration (docs/configuration.md)."""
     tunnels = []
     for hub in fleet.hubs:
-        tunnel = {"name": hub, "profile": f"{hub}.ovpn"}
-        if BOARDS[branch.board]:
-            tunnel["device"] = tunnel_device(fleet, record, hub)
-        tunnels.append(tunnel)
+        # By these names the filter knows tunnels.
+        tunnels.append({"name": hub, "profile": f"{hub}.ovpn",
+                        "device": tunnel_device(fleet, record, hub)})
     others = [network for member in fleet.members.values() if member is not branch
               for network in member.networks()]
     # The hubs are joined with each other, so no branch has to stand in between.

@@ -132,8 +132,7 @@ def _agents(fleet: Fleet, record: Record, sets: _Sets) -> str:
     return _AGENTS.format(devices=DEVICES, hubs=hubs, port=AGENT_PORT)
 
 
-def _frame(title: str, sets: _Sets, rules: list[str], spoofed: list[str],
-           agents: str) -> str:
+def _frame(title: str, sets: _Sets, rules: list[str], spoofed: list[str], agents: str) -> str:
     return _FRAME.format(
         title=title, table=_TABLE, devices=DEVICES, babel=BABEL_PORT, icmp=_ICMP_ANSWERS,
         icmp6=_ICMP6_ANSWERS, sets="\n".join(sets.lines),

@@ -37,13 +37,13 @@ app = typer.Typer(
     epilog="An afternoon in the lab: `lab up`, `lab exec lyon-desk ping nice-desk`, `lab cut lyon "
            "paris` (traffic takes another hub), `lab status`, `lab heal`, `lab down`.",
 )
-_Member = Annotated[str, typer.Argument(help="A hub, branch or client.")]
+_Member = Annotated[str, typer.Argument(metavar="A", help="A hub, branch or client.")]
 
 
 @app.command(name="up")
 def up(
     file: Annotated[Path | None, typer.Argument(
-        metavar="[FLEET.toml]", help="By default fleet.toml, or what --fleet names.")] = None,
+        metavar="FLEET.toml", help="By default fleet.toml, or what --fleet names.")] = None,
     fleet_file: FleetFile = DEFAULT_FLEET,
     fresh: Annotated[bool, typer.Option(
         "--fresh", help="Use keys made for this lab alone, not those of state/.")] = False,
@@ -105,7 +105,7 @@ def status(fleet_file: FleetFile = DEFAULT_FLEET, as_json: AsJson = False) -> No
 def cut(
     a: _Member,
     b: Annotated[str | None, typer.Argument(
-        metavar="[B]", help="The other end; without it, A loses everybody.")] = None,
+        metavar="B", help="The other end; without it, A loses everybody.")] = None,
     fleet_file: FleetFile = DEFAULT_FLEET,
 ) -> None:
     """Cut the path between two members: every packet vanishes, and nobody is told.
@@ -124,8 +124,8 @@ def cut(
 @app.command(name="heal")
 def heal(
     a: Annotated[str | None, typer.Argument(
-        metavar="[A]", help="A hub, branch or client; without any, all cuts are undone.")] = None,
-    b: Annotated[str | None, typer.Argument(metavar="[B]", help="The other end.")] = None,
+        metavar="A", help="A hub, branch or client; without any, all cuts are undone.")] = None,
+    b: Annotated[str | None, typer.Argument(metavar="B", help="The other end.")] = None,
     fleet_file: FleetFile = DEFAULT_FLEET,
 ) -> None:
     """Undo a cut, named as it was cut, or all of them."""
@@ -143,9 +143,10 @@ def heal(
 @app.command(name="exec", context_settings={"ignore_unknown_options": True,
                                             "allow_interspersed_args": False})
 def execute(
-    name: Annotated[str, typer.Argument(help="A host of the lab, such as lyon or lyon-desk.")],
+    name: Annotated[str, typer.Argument(
+        metavar="HOST", help="A host of the lab, such as lyon or lyon-desk.")],
     command: Annotated[list[str], typer.Argument(
-        metavar="COMMAND...", help="What to run there.")],
+        metavar="COMMAND", help="What to run there.")],
     fleet_file: FleetFile = DEFAULT_FLEET,
 ) -> None:
     """Run a command on a host, such as `exec lyon-desk ping nice-desk` or `exec paris bash`.

@@ -10,6 +10,7 @@ _PATIENCE_MS = const(10_000)
 # Who reloads a ruleset of his own usually empties all tables first.
 _CHECK_MS = const(5000)
 _ENOENT = const(2)
+_EEXIST = const(17)
 
 
 class Firewall:
@@ -26,7 +27,7 @@ class Firewall:
         self._table = table
         self._devices = [tunnel.device for tunnel in tunnels]
         self._system = system
-        self._kernel = None
+        self._loaded = False
         self._check_due = None
 
     def load(self, now):
@@ -34,23 +35,15 @@ class Firewall:
 
         Raises OSError with a text; what was in the kernel is there still.
         """
-        if self._kernel is None:
-            kernel = self._system.nf_tables()
-            try:
-                if kernel.exists() and not kernel.is_ours():
-                    raise OSError(
-                        17,
-                        "there is a table `inet branchline` that is not a gateway's: where a hub "
-                        "runs, no gateway with a filter can; otherwise remove it by `nft delete "
-                        "table inet branchline`",
-                    )
-                self._run_nft()
-            except OSError:
-                kernel.close()
-                raise
-            self._kernel = kernel
-        else:
-            self._run_nft()
+        if self._system.nf_tables(_owner) == "theirs":
+            raise OSError(
+                _EEXIST,
+                "there is a table `inet branchline` that is not a gateway's: where a hub runs, no "
+                "gateway with a filter can; otherwise remove it by `nft delete table inet "
+                "branchline`",
+            )
+        self._run_nft()
+        self._loaded = True
         self._check_due = ticks_add(now, _CHECK_MS)
 
     def _run_nft(self):
@@ -78,12 +71,9 @@ class Firewall:
 
     def unload(self):
         """Removes the table if load() has put it there. Raises OSError."""
-        if self._kernel:
-            kernel, self._kernel = self._kernel, None
-            try:
-                kernel.delete()
-            finally:
-                kernel.close()
+        if self._loaded:
+            self._loaded = False
+            self._system.nf_tables(lambda kernel: kernel.sweep())
 
     def next_timer(self):
         """The tick at which the table is looked for next; None before it is loaded."""
@@ -96,10 +86,10 @@ class Firewall:
             return
         self._check_due = ticks_add(now, _CHECK_MS)
         try:
-            gone = not self._kernel.is_ours()
+            owner = self._system.nf_tables(_owner)
         except OSError:
             return  # the kernel is short of something: it is asked again
-        if gone:
+        if owner != "ours":
             text = "the table was removed, as by `nft flush ruleset`: it is loaded again"
             self._system.log("error", "gateway", "filter", text)
             self.load(now)
@@ -107,12 +97,16 @@ class Firewall:
     def status(self):
         """A dict of JSON values."""
         try:
-            dropped = self._kernel.dropped() if self._kernel else None
+            dropped = self._system.nf_tables(lambda kernel: kernel.dropped())
         except OSError:
             return {"state": "unknown"}
-        if dropped is None:
+        if not self._loaded or dropped is None:
             return {"state": "missing"}
         return {"state": "loaded", "spoofed": dropped[0], "denied": dropped[1]}
+
+
+def _owner(kernel):
+    return kernel.owner()
 
 
 def _complaint(lines):

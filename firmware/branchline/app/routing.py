@@ -219,7 +219,7 @@ class Routing:
             self._keyring.replace([Key(*key) for key in routing.keys])
             self._keyring.set_clock(self._system.unix_time())
             mine.keys = routing.keys
-        self._policy.set_accept([Rule(*rule) for rule in routing.accept])
+        self._policy.replace_accept([Rule(*rule) for rule in routing.accept])
         mine.accept = routing.accept
 
     def set_trust(self, device, trusted, lossy, now):

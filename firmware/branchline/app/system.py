@@ -12,6 +12,8 @@ from branchline.wire.ticks import earliest, ticks_diff
 
 # The resolver's families.
 _FAMILIES = {0: 0, 4: 2, 6: 10}
+# EINVAL, EPROTONOSUPPORT, EOPNOTSUPP: a kernel without it.
+_NO_NF_TABLES = (22, 93, 95)
 
 
 class _Numeric:
@@ -121,26 +123,25 @@ class System(BaseSystem):
 
             return run(self.poller, ticks, argv, standard_input, timeout_ms)
 
-    def nf_tables(self):
-        """A new NfTables."""
-        from branchline.hal.linux.nf_tables import NfTables
-
-        return NfTables()
-
-    def sweep_filter(self):
-        """Removes the filter that a crash has left in the kernel; whether there was one."""
+    def nf_tables(self, ask):
+        """What ask(an NfTables) answers, which is loaded for that alone. Raises OSError."""
         with Overlay():
+            from branchline.hal.linux.nf_tables import NfTables
+
+            kernel = NfTables()
             try:
-                kernel = self.nf_tables()
-            except OSError:
-                return False  # a kernel without it
-            try:
-                left = kernel.is_ours()
-                if left:
-                    kernel.delete()
-                return left
+                return ask(kernel)
             finally:
                 kernel.close()
+
+    def sweep_filter(self):
+        """Removes the filter that a crash has left; whether there was one."""
+        try:
+            return self.nf_tables(lambda kernel: kernel.sweep())
+        except OSError as error:
+            if error.args[0] not in _NO_NF_TABLES:
+                raise
+            return False
 
     def settle(self, timeout_ms):
         """Waits until all programs that were started have ended."""

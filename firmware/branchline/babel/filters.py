@@ -72,8 +72,8 @@ class Policy:
         self.protected = []
         self.version = 0
 
-    def set_accept(self, rules):
-        """Other rules for what is accepted, from here on."""
+    def replace_accept(self, rules):
+        """Accepts by other rules from here on."""
         self.accept = _Rules(rules)
         self.version += 1
 

@@ -38,7 +38,13 @@ class NfTables(Netlink):
     def __init__(self):
         super().__init__(_NETLINK_NETFILTER)
 
-    def exists(self):
+    def owner(self):
+        """Whose table there is: "ours", "theirs" or, without one, None."""
+        if _MARK in self.counters():
+            return "ours"
+        return "theirs" if self._exists() else None
+
+    def _exists(self):
         """Whether there is such a table, of whomever."""
         try:
             self._request("find the filter", _GET_TABLE, 0, _family(_NFPROTO_INET) + _TABLE)
@@ -47,10 +53,6 @@ class NfTables(Netlink):
                 raise
             return False
         return True
-
-    def is_ours(self):
-        """Whether there is the table of a gateway."""
-        return _MARK in self.counters()
 
     def dropped(self):
         """(packets dropped for their source, those that no rule allows), or None without the
@@ -74,8 +76,14 @@ class NfTables(Netlink):
         self.dump("read the filter's counters", _GET_OBJECT, body, take)
         return found
 
-    def delete(self):
-        """Removes the table, with all that is in it; nothing happens where it is gone."""
+    def sweep(self):
+        """Removes the table if it is a gateway's; whether there was one."""
+        if self.owner() != "ours":
+            return False
+        self._delete()
+        return True
+
+    def _delete(self):
         seq = self._next()
         batch = _family(0, _SUBSYSTEM)
         message = rt.message(_BATCH_BEGIN, _REQUEST, seq, batch)

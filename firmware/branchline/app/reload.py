@@ -90,14 +90,15 @@ class Reload:
         return self._due
 
     def handle_timer(self, now):
-        """Time has passed."""
+        """Time has passed; whether the tunnels or routing may have been told something."""
         if self._due is None or ticks_diff(now, self._due) < 0:
-            return
+            return False
         if self._leaving and self._has_left(self._leaving.tunnel, now):
             self._replace(self._leaving, now)
         elif self._leaving is None:
             self._next(now)
         self._due = ticks_add(now, _LOOK_MS) if self._changes else None
+        return True
 
     def _next(self, now):
         for change in self._changes:

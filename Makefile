@@ -27,7 +27,7 @@ help:  ## this list
 setup:  ## install what the other targets need: .venv/, .toolchain/, Debian packages
 	@sh tools/setup/setup.sh packages python micropython
 
-demo: setup  ## two data centres, two branches: routes learned, a hub cut twice, traffic moved
+demo: setup compile  ## two data centres, two branches: routes learned, a hub cut, traffic moved
 	@$(PYTHON) -m host_tests.lab.demo
 
 test: setup  ## all the tests below, and a summary
@@ -76,7 +76,7 @@ tools: setup  ## branchctl: good and bad fleets, interrupted runs, what it makes
 # Most of their time these tests wait for each other's packets, so more run at once than fit cores.
 interop: setup compile  ## the gateway against stock peers, in network namespaces
 	@sh tools/setup/setup.sh browser
-	@$(PYTHON) -m pytest -n 5 --dist worksteal host_tests/interop
+	@$(PYTHON) -m pytest -n 6 --dist load --maxschedchunk 1 host_tests/interop
 
 powercut: setup compile  ## a board's updates and starts, cut short at 1,000 moments
 	@BRANCHLINE_CUTS=1000 $(PYTHON) -m pytest -q host_tests/interop/test_powercut.py
@@ -106,8 +106,8 @@ $(MICRODOT): | toolchain
 bench: setup compile  ## throughput and times beside the stock client's
 	@$(PYTHON) -m host_tests.bench
 
-lab: setup  ## a lab to try things in by hand
-	@$(PYTHON) -m host_tests.lab
+lab: setup compile  ## the demo's network to try things in: branchctl lab exec, cut, down
+	@.venv/bin/branchctl lab up host_tests/lab/demo.toml
 
 # It needs MicroPython alone; where the compiler is installed, too, it starts compiled.
 run:  ## the gateway, in the foreground: make run CONFIG=path/to/folder

@@ -1,6 +1,7 @@
 """Fixtures of the tests with real peers: a lab for each test, and the smallest useful networks."""
 
 import dataclasses
+import itertools
 
 import pytest
 
@@ -9,6 +10,7 @@ from host_tests.lab import Host, Lab, LabError, Link, Pki, Server, privileges
 
 def pytest_configure(config):
     """As a user, go on in a user namespace; the output must be the terminal's by then."""
+    config.addinivalue_line("markers", "takes(seconds): how long it takes, if that is long")
     capture = config.pluginmanager.getplugin("capturemanager")
     capture.suspend_global_capture(in_=True)
     try:
@@ -17,6 +19,19 @@ def pytest_configure(config):
         raise pytest.UsageError(str(error)) from None
     finally:
         capture.resume_global_capture()
+
+
+def pytest_collection_modifyitems(items):
+    """Long tests first, so that at the end nobody waits for one; a short one after each, as every
+    worker is given two to begin with."""
+    marks = [item.get_closest_marker("takes") for item in items]
+    long = [(mark.args[0], item) for mark, item in zip(marks, items, strict=True) if mark]
+    short = (item for mark, item in zip(marks, items, strict=True) if not mark)
+    long.sort(key=lambda pair: -pair[0])
+    ordered = []
+    for _, item in long:
+        ordered += [item, *itertools.islice(short, 1)]
+    items[:] = ordered + list(short)
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from host_tests.lab import Client, Lab
-from host_tests.lab.gateway import MICROPYTHON
-from host_tests.lab.hub_kit import BundleGateway, InstalledHub
-from host_tests.tools.fleets import branchctl
+from host_tests.lab.fleet_lab import FleetLab
+from host_tests.lab.hub_kit import BundleGateway
+from host_tests.tools.fleets import branchctl, write
 
 _HUB = """
 [hubs.{name}]
-endpoints = ["udp://{address}:1194", "tcp://{address}:443"]
+endpoints = ["udp://{name}.example:1194", "tcp://{name}.example:443"]
 tunnels = "10.8.{number}.0/24"
 prefixes = ["10.{number}.0.0/24"]
 babel = "{daemon}"
@@ -23,8 +23,8 @@ mesh = "10.8.0.0/24"
 hello_ms = 200
 {hubs}
 [branches]
-lyon = {{ lans = {{ lyon-desk = "192.168.11.0/24" }} }}
-nice = {{ lans = {{ nice-desk = "192.168.12.0/24" }} }}
+lyon = {{ lans = "192.168.11.0/24" }}
+nice = {{ lans = "192.168.12.0/24" }}
 
 [clients]
 anna = {{}}
@@ -61,31 +61,23 @@ class FleetNetwork:
                  interpreters: dict[str, Path] | None = None):
         """hubs: paris, and dublin if there are two or more; name -> Babel daemon.
         interpreters: hub -> what runs its agent, in place of MicroPython."""
-        self.lab = lab
         self.folder: Path = lab.directory / "fleet"
-        self.folder.mkdir()
-        self.internet = lab.internet()
-        text = ""
-        self.hosts, self.desks, self.servers, self.addresses = {}, {}, {}, {}
-        for number, (name, daemon) in enumerate(hubs.items(), 1):
-            address = self.addresses[name] = self._attach(name)
-            self.servers[name] = self._behind(name, f"{name}-server", f"10.{number}.0.0/24")
-            text += _HUB.format(name=name, address=address, number=number, daemon=daemon)
-        for number, name in enumerate(("lyon", "nice"), 11):
-            self._attach(name)
-            self.desks[name] = self._behind(name, f"{name}-desk", f"192.168.{number}.0/24")
-        self._attach("anna")
+        text = "".join(_HUB.format(name=name, number=number, daemon=daemon)
+                       for number, (name, daemon) in enumerate(hubs.items(), 1))
         policy = _POLICY + (_BETWEEN_HUBS if len(hubs) > 1 else "")
-        (self.folder / "fleet.toml").write_text(_FLEET.format(hubs=text, policy=policy))
+        write(self.folder, _FLEET.format(hubs=text, policy=policy))
         self.branchctl("provision")
-        self.hubs = {name: InstalledHub(self.hosts[name], self.folder / "kits" / name,
-                                        (interpreters or {}).get(name, MICROPYTHON))
-                     for name in hubs}
+        self.lab = FleetLab(lab, self.folder)
+        self.hosts = {name: site.host for name, site in self.lab.sites.items()}
+        self.hubs = {name: site.hub for name, site in self.lab.hubs.items()}
+        for name, interpreter in (interpreters or {}).items():
+            self.hubs[name].interpreter = interpreter
+        self.servers = {name: site.outlook for name, site in self.lab.hubs.items()}
+        self.desks = {name: site.outlook for name, site in self.lab.branches.items()}
 
     def start(self) -> "FleetNetwork":
         """Install and start all hubs."""
-        for hub in self.hubs.values():
-            hub.install().start()
+        self.lab.start(*self.hubs)
         return self
 
     def branchctl(self, *arguments: str) -> str:
@@ -94,27 +86,17 @@ class FleetNetwork:
         assert run.code == 0, run.err
         return run.out
 
-    def gateway(self, name: str) -> BundleGateway:
+    def gateway(self, name: str, **options) -> BundleGateway:
         """The gateway of a branch, not started."""
-        return BundleGateway(self.hosts[name], self.folder / "bundles" / name)
+        return BundleGateway(self.hosts[name], self.folder / "bundles" / name, **options)
 
     def profile(self, hub: str) -> str:
         """The laptop's profile, less all remotes but one hub's, by UDP."""
         text = (self.folder / "clients" / "anna.ovpn").read_text()
         return "\n".join(line for line in text.splitlines() if not line.startswith("remote ")
-                         or line == f"remote {self.addresses[hub]} 1194 udp")
+                         or line == f"remote {hub}.example 1194 udp")
 
     def client(self, profile: str | None = None, **options) -> Client:
         """The laptop with its profile, or another, not started."""
         profile = profile or (self.folder / "clients" / "anna.ovpn").read_text()
         return Client(self.hosts["anna"], profile, **options)
-
-    def _attach(self, name: str) -> str:
-        host = self.hosts[name] = self.lab.host(name)
-        return self.internet.attach(host).address(host)
-
-    def _behind(self, name: str, inside: str, prefix: str):
-        host = self.lab.host(inside)
-        link = self.lab.link(self.hosts[name], host, prefix)
-        host.route("default", link.address(self.hosts[name]))
-        return host

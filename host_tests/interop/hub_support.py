@@ -47,6 +47,7 @@ class Hub:
         self.host.ip("address", "add", f"{self.address}/32", "dev", "lo")
         self.server = Server(
             self.host, pki, name=DEVICE, network=f"10.8.{number}.0/24", ccd=_CCD,
+            push=("explicit-exit-notify 1",),
             # As branchctl's kits: the server believes in a silent client for 20 s.
             keepalive=(2, 10),
         )
@@ -60,6 +61,12 @@ class Hub:
         words = done.stdout.split()
         device = words[words.index("dev") + 1] if done.returncode == 0 and "dev" in words else ""
         return "" if device == "internet" else device  # the default route
+
+    def reaches(self, address: str) -> bool:
+        """Whether a virtual address answers this hub's."""
+        done = self.host.run("ping", "-c", "3", "-i", "0.2", "-W", "1", "-I", self.address,
+                             address, check=False)
+        return done.returncode == 0
 
     def own_routes(self) -> set[str]:
         """The prefixes that the agent has put into the kernel."""
@@ -132,7 +139,8 @@ class HubNetwork:
         return UdpRelay(router, hub.uplink.address(router), 0,
                         (hub.public, hub.server.options.port))
 
-    def client(self, hub: str, remote: str | None = None, who: str = "anna") -> Client:
+    def client(self, hub: str, remote: str | None = None, who: str = "anna",
+               wait: bool = True) -> Client:
         """A stock client of a hub, through a relay's `remote` or not, that is up."""
         host = self.clients.get(who)
         if host is None:
@@ -142,12 +150,18 @@ class HubNetwork:
         server = self.hubs[hub].server
         client = Client(host, server.profile(who, remote or self.hubs[hub].public),
                         name=f"{who}-{self._count}", device=f"tun{self._count}").start()
-        client.wait_up()
+        if wait:
+            client.wait_up()
         return client
 
-    def arrival(self, hub: str, count: int = 1) -> None:
-        """Wait until a hub's server has let anna in for the count-th time."""
+    def arrival(self, hub: str, count: int = 1) -> float:
+        """Wait until a hub's server has let anna in for the count-th time; the moment."""
         self.hubs[hub].server.wait_for(f"MULTI: Learn: {ANNA} -> anna", count=count)
+        return time.monotonic()
+
+    def gone(self) -> None:
+        """Wait until no hub routes to anna."""
+        eventually(lambda: not any(self.ways().values()), "nobody routes to anna", 30)
 
     def ways(self, address: str = ANNA) -> dict[str, str]:
         """The device by which each hub reaches the address."""

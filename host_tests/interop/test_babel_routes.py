@@ -23,7 +23,7 @@ from host_tests.interop.openvpn_support import eventually
 from host_tests.lab import Gateway
 from host_tests.lab.babel import MacKey
 from host_tests.lab.babel_peer import BabelPeer, hello, ihu, next_hop, router_id, update
-from host_tests.lab.topology import DAEMONS, has_address
+from host_tests.lab.topology import DAEMONS
 from host_tests.lab.trace import trace
 
 _EXTRA = ("10.201.0.0/16", "fd00:201::/32")
@@ -142,7 +142,7 @@ def test_a_crash_leaves_nothing_wrong_and_other_programs_routes_stay(lab, peers)
     wanted = {inside: branch.link.device(branch.gateway),
               network.centres["paris"].prefix: "tun-paris"}
     wait_routes(branch.gateway, wanted)
-    assert has_address(branch.gateway, branch.static)
+    assert branch.gateway.has_address(branch.static)
     gateway.kill()
     assert inside in kernel_routes(branch.gateway)
 
@@ -156,7 +156,7 @@ def test_a_crash_leaves_nothing_wrong_and_other_programs_routes_stay(lab, peers)
     wait_reachable(network.centres["paris"].host, branch.static)
     assert gateway.process.stop() == 0
     assert branch.gateway.routes() == before
-    assert not has_address(branch.gateway, branch.static)
+    assert not branch.gateway.has_address(branch.static)
 
 
 def test_a_second_gateway_in_the_namespace_ends_and_harms_nothing(lab):
@@ -170,7 +170,7 @@ def test_a_second_gateway_in_the_namespace_ends_and_harms_nothing(lab):
     assert second.process.wait() == 1
     assert "another gateway runs in this network namespace" in second.log()
     assert branch.gateway.routes() == before
-    assert has_address(branch.gateway, branch.static)
+    assert branch.gateway.has_address(branch.static)
     gateway.stop()
 
 
@@ -264,7 +264,7 @@ def test_branches_reach_each_other_through_one_hub(lab, peers):
     wait_routes(nice.gateway, dict.fromkeys(own_prefixes(lyon), "tun-paris"))
     wait_reachable(lyon.desk, nice.address)
     wait_reachable(nice.desk, lyon.address6)
-    hops = [network.owner(hop) for hop in trace(lyon.desk, nice.address)]
+    hops = [network.lab.owner(hop) for hop in trace(lyon.desk, nice.address)]
     assert hops == ["lyon", "paris", "nice", "nice-desk"]
     for gateway in gateways:
         gateway.stop()

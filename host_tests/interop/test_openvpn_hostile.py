@@ -123,14 +123,19 @@ def test_cut_and_stretched_packets(pair, cipher):
 @pytest.mark.parametrize("wrap", ["none", "tls-auth", "tls-crypt", "tls-crypt-v2"])
 def test_garbage_flood_on_an_established_tunnel(pair, wrap):
     server, relay, running = _connected(pair, wrap=wrap)
+
+    def counted() -> int:
+        return sum(running.tunnel_status(TUNNEL)["counters"].values())
+
     with pair.branch.pinger(server.address, interval=0.005, timeout=1) as pinger:
         for _ in range(_FLOOD // 100):
             relay.garbage("down", 100)
-    # The kernel drops what comes faster than it is read, pings among it; none is made up.
+        # The kernel drops what comes faster than it is read: on a busy machine, most of it.
+        eventually(lambda: relay.garbage("down", 500) and counted() > _FLOOD // 4,
+                   "a quarter as many are counted")
+    # Pings are dropped, too; none is made up.
     assert pinger.result.duplicates == 0
-    counters = running.tunnel_status(TUNNEL)["counters"]
-    assert sum(counters.values()) > _FLOOD // 4, counters
-    assert counters["unknown_opcode"] > 0
+    assert running.tunnel_status(TUNNEL)["counters"]["unknown_opcode"] > 0
     _unharmed(pair, server, running)
 
 

@@ -66,7 +66,7 @@ def _up(pair) -> Gateway:
     return connect(pair, server)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("phase", [_resolving, _connecting, _connecting_tcp, _handshaking,
                                    _waiting, _up], ids=lambda phase: phase.__name__[1:])
 def test_a_signal_in_every_phase_leaves_nothing(pair, phase, number):
@@ -105,7 +105,7 @@ def test_an_ignored_hangup_stays_ignored(pair):
     running.process.signal(signal.SIGHUP)
     assert pair.branch.ping("10.8.0.1", 3).lost == 0
     running.stop()
-    assert "SIGHUP" not in running.log()
+    assert "gateway reload" not in running.log()
 
 
 def test_a_log_that_takes_nothing_keeps_no_tunnel_from_working(pair):

@@ -130,15 +130,21 @@ def test_a_hub_that_never_answers_probes_is_told_and_used(pair):
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.takes(60)
 def test_two_boards_with_one_certificate_are_told_apart_from_a_bad_path(pair, lab):
-    """Each ends the other's session; both say so, and try so seldom that a session lives on."""
+    """Each ends the other's session; they say so, and try so seldom that a session lives on. It
+    begins with a session that is taken over before the hub has answered any probe."""
     server = pair.server(keepalive=(1, 120))
     profile = pair.profile(server)
     other = lab.host("twin")
     link = lab.link(pair.hub, other, "198.51.100.0/24")
+    _ignore_pings(pair.hub, True)
     first = gateway(pair, profile)
+    first.wait_up()
     second = Gateway(other, {TUNNEL: profile.replace(pair.remote(), link.address(pair.hub))})
     second.start()
+    first.wait_for(f"{TUNNEL} health down: neither an answer nor anything else", _LATER)
+    _ignore_pings(pair.hub, False)
     told = "another client with this certificate"
     eventually(lambda: told in first.log() or told in second.log(), "the fight is told", 120.0)
     teller = first if told in first.log() else second

@@ -2,6 +2,7 @@
 
 import dataclasses
 import secrets
+from pathlib import Path
 
 from host_tests.lab.errors import LabError
 from host_tests.lab.netns import Host
@@ -67,9 +68,10 @@ class Daemon:
 
     def __init__(self, host: Host, links: dict[str, str], *, number: int = 1,
                  announce: tuple[str, ...] = (), keys: tuple[MacKey, ...] = (),
-                 hello_ms: int = HELLO_MS):
+                 hello_ms: int = HELLO_MS, control: Path | None = None):
         """links: device -> "tunnel" or "wired"; number: makes the router-id; announce: prefixes
-        beside the host's routes of protocol `static`; keys: sign all packets."""
+        beside the host's routes of protocol `static`; keys: sign all packets; control: the socket
+        of a daemon that somebody else has started, which is only asked."""
         self.host = host
         self.links = links
         self.number = number
@@ -77,7 +79,7 @@ class Daemon:
         self.keys = keys
         self.hello_ms = hello_ms
         self._directory = host.directory / self.program
-        self._control = self._directory / "control"
+        self._control = control or self._directory / "control"
 
     def start(self) -> "Daemon":
         """Start it with what its attributes say now."""

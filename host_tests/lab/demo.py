@@ -1,30 +1,31 @@
-"""`make demo`: two data centres and two branches; routes learned, a hub cut, traffic moved."""
+"""`make demo`: a fleet of two data centres and two branches; routes learned, a hub cut, traffic
+moved."""
 
 import signal
 import sys
 import time
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from branchctl.fleet import FILE
 from host_tests.lab import demo_tables
-from host_tests.lab.babel import MacKey
 from host_tests.lab.demo_cuts import Cuts, wait_path
 from host_tests.lab.demo_steps import Failure, Steps
 from host_tests.lab.errors import LabError
+from host_tests.lab.fleet_lab import FleetLab, provision
 from host_tests.lab.netns import Host, Lab
-from host_tests.lab.topology import Branch, DataCentre, Network
+from host_tests.lab.sites import HubSite
 from host_tests.lab.trace import trace
 
+FLEET = Path(__file__).with_name("demo.toml")
 _PINGS = 5
 _LOG_WIDTH = 100  # columns, where the output is no terminal
-_HELLO_MS = 500
 _FAR_MS = 20  # added to each way between the branches and the farther hub
 _NEAR, _FAR = "dublin", "paris"
-_TIMEOUT = 20.0
-_POLL = 0.1
 
 
 class Daemon(StrEnum):
@@ -38,78 +39,49 @@ def demonstrate(lab: Lab, daemon: Daemon, steps: Steps) -> None:
     """All of the demo; raises Failure when any of it does not work."""
     # BIRD 2.0 measures no delay: either hub is near.
     home = (_NEAR,) if daemon is Daemon.babeld else (_NEAR, _FAR)
-    with steps.step("make two data centres and two branches, with an internet between them"):
-        network = Network(lab, {_FAR: daemon.value, _NEAR: daemon.value}, ("lyon", "nice"),
-                          key=MacKey(), hello_ms=_HELLO_MS, half_life=0, wrap="tls-crypt")
-        _delay(network)
-    with steps.step("start the hubs: stock OpenVPN servers, and Babel between all") as results:
-        network.start()
-        for centre in network.centres.values():
-            centre.serve()
-        results.append(network.centres[_FAR].babel.version())
-    # The hubs have a link with each other: branches need not relay between them.
-    gateways = [network.gateway(name, routing={"stub": True}) for name in network.branches]
-    with steps.step("start the gateways of lyon and nice, on MicroPython"):
-        for gateway in gateways:
-            gateway.start()
+    with steps.step("branchctl provision: keys, hub kits and bundles from one file") as results:
+        folder = lab.directory / "fleet"
+        folder.mkdir()
+        text = FLEET.read_text().replace('"babeld"', f'"{daemon.value}"')
+        (folder / FILE).write_text(text)
+        provision(folder / FILE)
+        results.append(f"{FLEET.name}, {len(text.splitlines())} lines")
+    with steps.step("make two data centres, two branches and a laptop, and an internet between"):
+        fleet = FleetLab(lab, folder, slow={_FAR: _FAR_MS})
+    with steps.step("install the hubs from their kits and start them") as results:
+        fleet.start(*fleet.hubs)
+        results.append(fleet.hubs[_FAR].hub.routing.version())
+    with steps.step("start both gateways, on MicroPython, and the laptop's client"):
+        fleet.start(*fleet.branches, *fleet.clients)
+    gateways = [branch.gateway for branch in fleet.branches.values()]
+    began = gateways[0].process.started
     with steps.step("wait for both tunnels of both") as results:
         results.append(f"up after {max(gateway.wait_up() for gateway in gateways):.2f} s")
     with steps.step("wait until the branches route each other's LAN") as results:
-        _wait_centres(network)
-        wait_path(network, *home)
-        results.append(f"LAN to LAN after {time.monotonic() - gateways[0].process.started:.2f} s")
-    with steps.step("wait until the hubs route each other's network"):
-        _wait_hubs(network)
-    lyon, nice = network.branches.values()
-    for centre in network.centres.values():
-        with steps.step(f"ping {centre.name} from the LAN host in lyon") as results:
-            _ping(lyon.desk, lyon.address, centre.address, results)
-        with steps.step(f"fetch a page from {centre.name}") as results:
-            _fetch(lyon, centre, results)
+        wait_path(fleet, *home)
+        results.append(f"LAN to LAN after {time.monotonic() - began:.2f} s")
+    with steps.step("wait until everybody routes everybody's networks"):
+        fleet.wait()
+    lyon, nice = fleet.branches.values()
+    for hub in fleet.hubs.values():
+        with steps.step(f"ping {hub.name} from the LAN host in lyon") as results:
+            _ping(lyon.outlook, lyon.address, hub.address, results)
+        with steps.step(f"fetch a page from {hub.name}") as results:
+            _fetch(lyon.outlook, hub, results)
     with steps.step("ping nice's LAN from lyon's") as results:
-        _ping(lyon.desk, lyon.address, nice.address, results)
+        _ping(lyon.outlook, lyon.address, nice.address, results)
+    anna = fleet.clients["anna"]
+    with steps.step("ping nice's LAN from the laptop, which runs stock OpenVPN") as results:
+        _ping(anna.outlook, anna.virtual, nice.address, results)
     for table in (demo_tables.tunnels(gateways[0]), demo_tables.gateway_routes(gateways[0]),
-                  demo_tables.hub_routes(network.centres[_NEAR])):
+                  demo_tables.hub_routes(fleet.hubs[_NEAR])):
         steps.console.print(table)
     with steps.step("trace the way from lyon's LAN to nice's") as results:
-        results.append(" > ".join(_way(network)))
-    Cuts(network, gateways, home, steps).run()
+        results.append(" > ".join(map(lab.owner, trace(lyon.outlook, nice.address))))
+    Cuts(fleet, home, steps).run()
     with steps.step("stop the gateways: they must leave no device and no route"):
         for gateway in gateways:
             gateway.stop()
-
-
-def _delay(network: Network) -> None:
-    relay = network.centres[_FAR].relay
-    relay.up.delay_ms = relay.down.delay_ms = _FAR_MS
-    for centre in network.centres.values():
-        centre.relay.reports_refusals = True
-
-
-def _wait_hubs(network: Network) -> None:
-    """Wait until each hub has a route to the other's network, by their own link."""
-    deadline = time.monotonic() + _TIMEOUT
-    near, far = network.centres[_NEAR], network.centres[_FAR]
-    for hub, prefix in ((near, far.prefix), (far, near.prefix)):
-        while prefix not in {route.prefix for route in hub.babel.routes() if route.selected}:
-            if time.monotonic() > deadline:
-                raise LabError(f"after {_TIMEOUT:g} s {hub.name} has no route to {prefix}")
-            time.sleep(_POLL)
-
-
-def _wait_centres(network: Network) -> None:
-    """Wait until lyon's LAN reaches all data centres."""
-    desk = network.branches["lyon"].desk
-    deadline = time.monotonic() + _TIMEOUT
-    for centre in network.centres.values():
-        while not desk.ping(centre.address, timeout=_POLL).received:
-            if time.monotonic() > deadline:
-                raise LabError(f"after {_TIMEOUT:g} s {centre.address} does not answer")
-
-
-def _way(network: Network) -> list[str]:
-    lyon, nice = network.branches.values()
-    return [network.owner(hop) for hop in trace(lyon.desk, nice.address)]
 
 
 def _ping(host: Host, source: str, address: str, results: list[str]) -> None:
@@ -119,11 +91,12 @@ def _ping(host: Host, source: str, address: str, results: list[str]) -> None:
     results.append(f"{source} > {address}, {result.received} replies, {result.rtt:.1f} ms")
 
 
-def _fetch(branch: Branch, centre: DataCentre, results: list[str]) -> None:
-    page = branch.desk.fetch(centre.url).decode()
-    if page != centre.greeting:
-        raise LabError(f"{centre.url} answers {page!r}, not {centre.greeting!r}")
-    results.append(f"{centre.url} says {page.strip()!r}")
+def _fetch(host: Host, hub: HubSite, results: list[str]) -> None:
+    url = f"http://{hub.address}/"
+    page = host.fetch(url).decode()
+    if page != hub.greeting:
+        raise LabError(f"{url} answers {page!r}, not {hub.greeting!r}")
+    results.append(f"{url} says {page.strip()!r}")
 
 
 def main(
@@ -131,10 +104,10 @@ def main(
         help="What speaks Babel on the hubs. BIRD 2.0 measures no delay: either hub is near then.",
     )] = Daemon.babeld,
 ) -> None:
-    """Two data centres, two branches with our gateway: routes learned, traffic moved.
+    """A fleet of two data centres and two branches: routes learned, traffic moved.
 
-    While pings and a TCP download run between the branches' LANs, the hub that carries them is cut
-    off and comes back, is killed and comes back.
+    branchctl makes everything from one file. While pings and a TCP download run between the
+    branches' LANs, the hub that carries them is cut off and comes back, is killed and comes back.
 
     Everything happens in network namespaces, and nothing of it is left when the demo ends. The
     exit code is 0 only if all of it worked.

@@ -5,11 +5,11 @@ import time
 from host_tests.lab.babel import INFINITY
 from host_tests.lab.demo_steps import Steps
 from host_tests.lab.errors import LabError
-from host_tests.lab.fault_network import device_to
+from host_tests.lab.fleet_lab import FleetLab
 from host_tests.lab.gap import Traffic
 from host_tests.lab.gateway import Gateway
 from host_tests.lab.route_log import RouteLog
-from host_tests.lab.topology import DataCentre, Network
+from host_tests.lab.sites import HubSite
 
 _BEFORE = 1.0  # seconds of traffic before a cut
 _STEADY = 1.0  # seconds of traffic by the other hub before the cut ends
@@ -22,51 +22,49 @@ _POLL = 0.1
 class Cuts:
     """Traffic between lyon's LAN and nice's while the hub that carries it fails.
 
-    gateways: of the branches; home: the hubs by which the traffic goes while all are well: the
-    nearest, or any.
+    home: the hubs by which the traffic goes while all are well: the nearest, or any.
     """
 
-    def __init__(self, network: Network, gateways: list[Gateway], home: tuple[str, ...],
-                 steps: Steps):
-        self._network, self._home, self._steps = network, home, steps
-        self._gateways = gateways
-        self._lyon, self._nice = network.branches.values()
-        self._logs = {branch.name: (RouteLog(branch.gateway), other.lan) for branch, other in
-                      ((self._lyon, self._nice), (self._nice, self._lyon))}
+    def __init__(self, fleet: FleetLab, home: tuple[str, ...], steps: Steps):
+        self._fleet, self._home, self._steps = fleet, home, steps
+        self._lyon, self._nice = fleet.branches.values()
+        self._logs = {branch.name: (RouteLog(branch.host), str(other.member.lans[0].network))
+                      for branch, other in ((self._lyon, self._nice), (self._nice, self._lyon))}
 
     def run(self) -> None:
         """Both cuts; raises LabError or Failure where something is not as it should be."""
-        with Traffic(self._lyon.desk, self._nice.desk, self._nice.address) as traffic:
+        cuts = self._fleet.cuts
+        with Traffic(self._lyon.outlook, self._nice.outlook, self._nice.address) as traffic:
             hub = self._carrier()
-            self._fail(traffic, hub, f"cut {hub.name}'s link", hub.uplink.cut)
-            self._return(traffic, hub, f"restore {hub.name}'s link", hub.uplink.restore)
+            self._fail(traffic, hub, f"cut {hub.name} off the internet",
+                       lambda: cuts.cut(hub.name))
+            self._return(traffic, hub, f"heal {hub.name}'s link", lambda: cuts.heal(hub.name))
             hub = self._carrier()
-            self._fail(traffic, hub, f"kill {hub.name}'s openvpn and Babel daemon", hub.kill)
-            self._return(traffic, hub, f"start {hub.name} again", hub.restart)
+            self._fail(traffic, hub, f"kill {hub.name}'s openvpn and Babel daemon", hub.hub.kill)
+            self._return(traffic, hub, f"start {hub.name} again", hub.hub.restart)
             with self._steps.step(f"watch for {_WATCH:g} s that nothing moves any more"):
                 self._watch()
         self._steps.note(f"the TCP download went on over its one connection: "
                          f"{traffic.download.octets / 1e6:.1f} MB, each octet in its place")
 
-    def _carrier(self) -> DataCentre:
-        device = device_to(self._lyon.gateway, self._nice.address)
-        return self._network.centres[device.removeprefix("tun-")]
+    def _carrier(self) -> HubSite:
+        return self._fleet.hubs[self._lyon.way_to(self._nice.address)]
 
-    def _fail(self, traffic: Traffic, hub: DataCentre, what: str, cut) -> None:
-        other = next(name for name in self._network.centres if name != hub.name)
+    def _fail(self, traffic: Traffic, hub: HubSite, what: str, cut) -> None:
+        other = next(name for name in self._fleet.hubs if name != hub.name)
         time.sleep(_BEFORE)
         began = time.monotonic()
         with self._steps.step(f"{what}, with 100 pings a second and a TCP download under way"):
             cut()
         with self._steps.step(f"wait until the traffic goes through {other}"):
-            wait_path(self._network, other)
+            wait_path(self._fleet, other)
             if not traffic.wait_steady(_STEADY, _TIMEOUT):
                 raise LabError(f"pings or the download still stand after {_TIMEOUT:g} s")
         gap = traffic.between(began, time.monotonic() - _LAST_REPLIES)
         self._steps.note(f"gap: {gap.gap_ms:.0f} ms without a ping's reply ({gap.lost} lost), "
                          f"{gap.stall_ms:.0f} ms without data over TCP")
 
-    def _return(self, traffic: Traffic, hub: DataCentre, what: str, restore) -> None:
+    def _return(self, traffic: Traffic, hub: HubSite, what: str, restore) -> None:
         """The routes may move once, back to the hub."""
         before = {name: len(log.ways(prefix)) for name, (log, prefix) in self._logs.items()}
         began = time.monotonic()
@@ -74,7 +72,7 @@ class Cuts:
             restore()
             self._wait_use(hub)
         with self._steps.step(f"wait until the traffic goes through {' or '.join(self._home)}"):
-            wait_path(self._network, *self._home)
+            wait_path(self._fleet, *self._home)
             if not traffic.wait_steady(_STEADY, _TIMEOUT):
                 raise LabError(f"pings or the download still stand after {_TIMEOUT:g} s")
             for name, (log, prefix) in self._logs.items():
@@ -85,19 +83,26 @@ class Cuts:
         self._steps.note(f"gap on the way back: {gap.gap_ms:.0f} ms of pings, "
                          f"{gap.stall_ms:.0f} ms of TCP")
 
-    def _wait_use(self, hub: DataCentre) -> None:
+    def _wait_use(self, hub: HubSite) -> None:
         """Wait until the hub has chosen its own tunnels as the ways to both LANs, and the
         gateways' Babel has it as a neighbour."""
         deadline = time.monotonic() + _TIMEOUT
-        while not (
-            {self._lyon.lan, self._nice.lan}
-            <= {route.prefix for route in hub.babel.routes()
-                if route.selected and route.device == hub.server.name}
-            and all(_has_neighbour(gateway, f"tun-{hub.name}") for gateway in self._gateways)
-        ):
+        lans = {prefix for _, prefix in self._logs.values()}
+        while not (lans <= self._served(hub) and all(
+                _has_neighbour(branch.gateway, branch.device(hub.name))
+                for branch in (self._lyon, self._nice))):
             if time.monotonic() > deadline:
-                raise LabError(f"after {_TIMEOUT:g} s {hub.name} has {hub.babel.routes()}")
+                raise LabError(f"after {_TIMEOUT:g} s {hub.name} has {hub.hub.routing.routes()}")
             time.sleep(_POLL)
+
+    def _served(self, hub: HubSite) -> set[str]:
+        """The prefixes that a hub reaches by its own tunnels to branches."""
+        try:
+            routes = hub.hub.routing.routes()
+        except (OSError, LabError):  # it is just starting
+            return set()
+        return {route.prefix for route in routes
+                if route.selected and route.device in hub.devices_in}
 
     def _watch(self) -> None:
         before = {name: log.ways(prefix) for name, (log, prefix) in self._logs.items()}
@@ -107,14 +112,14 @@ class Cuts:
                 raise LabError(f"{name}'s route to {prefix} moves: {log.ways(prefix)}")
 
 
-def wait_path(network: Network, *hubs: str) -> None:
+def wait_path(fleet: FleetLab, *hubs: str) -> None:
     """Wait until the branches' LANs reach each other, both ways by the same of these hubs."""
-    lyon, nice = network.branches.values()
+    lyon, nice = fleet.branches.values()
     deadline = time.monotonic() + _TIMEOUT
     while True:
-        ways = {device_to(lyon.gateway, nice.address), device_to(nice.gateway, lyon.address)}
-        if (ways in [{f"tun-{hub}"} for hub in hubs]
-                and lyon.desk.ping(nice.address, timeout=_POLL).received):
+        ways = {lyon.way_to(nice.address), nice.way_to(lyon.address)}
+        if (ways in [{hub} for hub in hubs]
+                and lyon.outlook.ping(nice.address, timeout=_POLL).received):
             return
         if time.monotonic() > deadline:
             raise LabError(f"after {_TIMEOUT:g} s the ways are {ways}")

@@ -4,7 +4,7 @@ from rich import box
 from rich.table import Table
 
 from host_tests.lab.gateway import Gateway
-from host_tests.lab.topology import DataCentre
+from host_tests.lab.sites import HubSite
 
 _RIGHT = ("RTT", "metric", "cost")
 
@@ -32,11 +32,12 @@ def gateway_routes(gateway: Gateway) -> Table:
     return table
 
 
-def hub_routes(centre: DataCentre) -> Table:
+def hub_routes(hub: HubSite) -> Table:
     """What a hub's Babel daemon has learned and chosen."""
-    table = _table(f"what {centre.name}'s hub has learned ({centre.babel.version()})", "prefix",
-                   "via", "device", "metric")
-    for route in sorted(centre.babel.routes(), key=lambda r: r.prefix):
+    daemon = hub.hub.routing
+    table = _table(f"what the hub {hub.name} has learned ({daemon.version()})", "prefix", "via",
+                   "device", "metric")
+    for route in sorted(daemon.routes(), key=lambda r: r.prefix):
         if route.selected:
             table.add_row(route.prefix, route.via, route.device, str(route.metric))
     return table

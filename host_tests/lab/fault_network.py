@@ -14,7 +14,7 @@ from host_tests.lab.babel import MacKey
 from host_tests.lab.errors import LabError
 from host_tests.lab.fake_clock import FakeClock
 from host_tests.lab.gateway import Gateway
-from host_tests.lab.netns import Host, Lab
+from host_tests.lab.netns import Lab
 from host_tests.lab.openvpn import Server
 from host_tests.lab.pki import Pki
 from host_tests.lab.relay import TcpRelay
@@ -124,11 +124,13 @@ class FaultNetwork(Network):
         routing = {"stub": True, **config.pop("routing", {})}
         return super().gateway(name, engine, env=env, routing=routing, **config)
 
-    def path(self, percent: float, centre: DataCentre, *, up: bool = True, down: bool = True,
-             udp: bool = False) -> None:
-        """Lose that share of what goes between the source branch and a hub, each way or one."""
-        uplink = self.source.uplink
-        for toward, lossy in ((self.internet.router, up), (self.source.gateway, down)):
+    def path(self, percent: float, centre: DataCentre, branch: Branch | None = None, *,
+             up: bool = True, down: bool = True, udp: bool = False) -> None:
+        """Lose that share of what goes between a branch (the source) and a hub, each way or
+        one."""
+        branch = branch or self.source
+        uplink = branch.uplink
+        for toward, lossy in ((self.internet.router, up), (branch.gateway, down)):
             uplink.loss(percent if lossy else 0, toward, peer=centre.relay.address, udp=udp)
 
     def address_of(self, name: str, address: str) -> None:
@@ -160,7 +162,7 @@ class FaultNetwork(Network):
                 continue
             return f"{centre.name} has no Babel daemon"
         for branch, other in ((self.source, self.target), (self.target, self.source)):
-            device = device_to(branch.gateway, other.address)
+            device = branch.gateway.device_to(other.address)
             if device not in ([f"tun-{by}"] if by else [f"tun-{hub}" for hub in self.centres]):
                 return f"{branch.name} reaches {other.name} by {device or 'no device'}"
         return ""
@@ -168,9 +170,3 @@ class FaultNetwork(Network):
     def _losses(self) -> str:
         result = self.source.desk.ping(self.target.address, int(_CALM / 0.02), timeout=0.5)
         return f"{result.lost} of {result.sent} pings were lost" if result.lost else ""
-
-
-def device_to(host: Host, address: str) -> str:
-    """The device by which a host reaches an address; "" where there is no route."""
-    done = host.run("ip", "route", "get", address, check=False)
-    return done.stdout.partition(" dev ")[2].partition(" ")[0]

@@ -28,11 +28,13 @@ class Fault:
     cause    what happens, in words
     passable whether some way between the branches is left while it lasts
     clocks   whether the network must have been made with clocks
+    shared   whether all branches suffer it alike, not the source alone
     hold     seconds that it has to last to show what it does
     """
 
     passable = True
     clocks = False
+    shared = False
     hold = 5.0
 
     def __init__(self, name: str, cause: str):
@@ -83,6 +85,8 @@ class UplinkLoss(Fault):
 class HubUplinkCut(Fault):
     """The near hub is cut off from the branches; its link with the other hub stays."""
 
+    shared = True
+
     def inject(self, network: FaultNetwork) -> None:
         network.near.uplink.cut()
 
@@ -93,6 +97,8 @@ class HubUplinkCut(Fault):
 class HubLinkCut(Fault):
     """The hubs lose their own link."""
 
+    shared = True
+
     def inject(self, network: FaultNetwork) -> None:
         network.mesh[0].cut()
 
@@ -102,6 +108,8 @@ class HubLinkCut(Fault):
 
 class HubEnds(Fault):
     """Programs of the near hub end by a signal; whoever heals starts them again."""
+
+    shared = True
 
     def __init__(self, name: str, cause: str, number: signal.Signals = signal.SIGKILL, *,
                  openvpn: bool = True, babeld: bool = True):
@@ -140,6 +148,8 @@ class HubBack(HubEnds):
 class HubStopped(Fault):
     """The near hub's openvpn hangs: its port is open and says nothing."""
 
+    shared = True
+
     def inject(self, network: FaultNetwork) -> None:
         for server in (network.near.server, network.tcp[NEAR]):
             server.process.signal(signal.SIGSTOP)
@@ -151,6 +161,8 @@ class HubStopped(Fault):
 
 class HubMoves(Fault):
     """The near hub gets another address and its name follows; nothing is at the old one."""
+
+    shared = True
 
     def __init__(self, name: str, cause: str):
         super().__init__(name, cause)
@@ -214,7 +226,9 @@ def _next(interface: ipaddress.IPv4Interface) -> ipaddress.IPv4Interface:
 
 
 class Flapping(Fault):
-    """The source branch's path to the near hub goes and comes, over and over."""
+    """The branches' paths to the near hub go and come, over and over."""
+
+    shared = True
 
     def __init__(self, name: str, cause: str, period: float, duration: float):
         super().__init__(name, cause)
@@ -231,15 +245,20 @@ class Flapping(Fault):
     def heal(self, network: FaultNetwork) -> None:
         self._ending.set()
         self._thread.join()
-        network.path(0, network.near)
+        self._lose(network, 0)
 
     def _flap(self, network: FaultNetwork) -> None:
         percent = 100
         while True:
-            network.path(percent, network.near)
+            self._lose(network, percent)
             if self._ending.wait(self._period):
                 return
             percent = 100 - percent
+
+    @staticmethod
+    def _lose(network: FaultNetwork, percent: float) -> None:
+        for branch in network.branches.values():
+            network.path(percent, network.near, branch)
 
 
 class ClockStep(Fault):
@@ -280,7 +299,7 @@ BENCH = (
 )
 LONG = (
     HubBack("hub back after 5 min", "a killed hub is there again after 5 minutes", 300.0),
-    Flapping("link flapping", "the path goes and comes every 3 s for 2 min", 3.0, 120.0),
+    Flapping("link flapping", "the paths go and come every 3 s for 2 min", 3.0, 120.0),
 )
 OTHERS = (
     ClockStep("clock a day ahead", "the time of day jumps forward", DAY),

@@ -7,6 +7,7 @@ directly between two namespaces, and forwarding is switched on inside them only.
 import atexit
 import contextlib
 import ipaddress
+import itertools
 import os
 import signal
 import subprocess
@@ -33,7 +34,8 @@ _SETTINGS = {
     "net/ipv6/conf/all/forwarding": "1",
     "net/ipv6/conf/default/accept_dad": "0",  # addresses are usable at once
 }
-_WITH_HOSTS_FILE = [
+# The path of the hosts file and the command follow.
+WITH_HOSTS_FILE = [
     "unshare", "--mount", "--propagation", "private",
     "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"',
 ]
@@ -98,7 +100,11 @@ class Host:
 
         The first name must be given before the programs that are to see it start.
         """
-        self._names[name] = address
+        self.name_addresses({name: address})
+
+    def name_addresses(self, names: dict[str, str]) -> None:
+        """The same for several names."""
+        self._names.update(names)
         lines = ["127.0.0.1 localhost", *(f"{a} {n}" for n, a in self._names.items())]
         self._hosts_file.write_text("\n".join(lines) + "\n")
 
@@ -132,6 +138,15 @@ class Host:
         return {line.split(":")[1].strip().split("@")[0]
                 for line in self.ip("-o", "link", "show").splitlines()}
 
+    def has_address(self, address: str) -> bool:
+        """Whether one of the interfaces has the address."""
+        return f" {address}/" in self.ip("-o", "address", "show")
+
+    def device_to(self, address: str) -> str:
+        """The interface by which an address is reached; "" where there is no route."""
+        done = self.run("ip", "route", "get", address, check=False)
+        return done.stdout.partition(" dev ")[2].partition(" ")[0]
+
     def routes(self) -> set[str]:
         """The main routing tables, both families, one route a line."""
         text = self.ip("-4", "route", "show") + self.ip("-6", "route", "show")
@@ -142,7 +157,7 @@ class Host:
         return self.directory / "hosts"
 
     def _execute(self, function, argv: tuple[str, ...], **options):
-        wrapper = [*_WITH_HOSTS_FILE, str(self._hosts_file)] if self._names else []
+        wrapper = [*WITH_HOSTS_FILE, str(self._hosts_file)] if self._names else []
         try:
             return self.call(function, [*wrapper, *map(str, argv)], **options)
         except FileNotFoundError:
@@ -232,18 +247,25 @@ class Link:
 class Internet:
     """A router that hosts are attached to, each by a link of its own."""
 
-    def __init__(self, lab: "Lab"):
-        self.router = lab.host("internet")
+    def __init__(self, lab: "Lab", prefix: str = "203.0.113.0/24", name: str = "internet"):
+        """prefix: what public IPv4 addresses are taken from, eight for each host."""
+        self.router = lab.host(name)
         self._lab = lab
-        self._count = 0
+        self._network = ipaddress.ip_network(prefix)
+        self._numbers = itertools.count()
 
     def attach(self, host: Host) -> Link:
         """Give `host` a public address of both families and its default routes."""
-        number, self._count = self._count, self._count + 1
-        prefix, prefix6 = f"203.0.113.{8 * number}/29", f"2001:db8:{number:x}::/64"
-        link = self._lab.link(self.router, host, prefix, prefix6)
-        host.route("default", link.address(self.router))
-        host.route("default", link.address(self.router, 6))
+        number = next(self._numbers)
+        try:
+            prefix = f"{self._network[8 * number]}/29"
+        except IndexError:
+            raise LabError(f"the internet {self._network} has room for {number} hosts") from None
+        own = host.name if len(host.name) <= _MAX_DEVICE_NAME else f"host{number}"
+        link = self._lab.link(self.router, host, prefix, f"2001:db8:{number:x}::/64",
+                              (own, self.router.name))
+        host.ip(batch=[f"route replace default via {link.address(self.router, version)}"
+                       for version in (4, 6)])
         return link
 
 
@@ -295,6 +317,11 @@ class Lab:
     def internet(self) -> Internet:
         """A router between sites; attach hosts to it."""
         return Internet(self)
+
+    def owner(self, address: str) -> str:
+        """The name of the host that has an address, or the address."""
+        return next((host.name for host in self.hosts.values() if host.has_address(address)),
+                    address)
 
     def on_close(self, function, *args) -> None:
         """Have a function called before the processes are stopped."""

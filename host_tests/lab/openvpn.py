@@ -288,6 +288,10 @@ class Client:
         self.process.wait_for(_UP, timeout, count)
         return time.monotonic() - self.process.started
 
+    def is_up(self) -> bool:
+        """Whether the tunnel has come up and the process runs."""
+        return self.process.running and _UP in self.process.log()
+
     def stop(self) -> int:
         """SIGTERM; return the exit code."""
         return self.process.stop()

@@ -33,6 +33,13 @@ class Process:
         """Everything the process has written so far."""
         return self.log_path.read_text(errors="replace")
 
+    def ending(self) -> str:
+        """How it has ended, with its last words; "" while it runs."""
+        if self.running:
+            return ""
+        return f"{self.name} ended with code {self.popen.returncode}; its log ends with:\n" \
+               f"{self.tail()}"
+
     def tail(self) -> str:
         """The last lines of the log, for error messages."""
         return "\n".join(self.log().splitlines()[-_TAIL_LINES:])

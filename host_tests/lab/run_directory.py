@@ -47,20 +47,27 @@ def remove_run(tag: str) -> list[str]:
     return names
 
 
+def run_directories() -> list[Path]:
+    """The directories of the user's runs, of those that are gone, too."""
+    return [path for path in sorted(Path(tempfile.gettempdir()).glob(_DIRECTORY + "*"))
+            if _TAG.fullmatch(path.name) and path.stat().st_uid == os.geteuid()]
+
+
 def remove_leftovers() -> list[str]:
     """Remove runs whose owner is gone; return the names of what was removed."""
-    removed = []
-    for path in sorted(Path(tempfile.gettempdir()).glob(_DIRECTORY + "*")):
-        match = _TAG.fullmatch(path.name)
-        if match is None or path.stat().st_uid != os.geteuid() or _owned(path):
-            continue
-        removed += remove_run(match[1])
-        shutil.rmtree(path, ignore_errors=True)
-        removed.append(str(path))
-    return removed
+    return [name for path in run_directories() if not is_owned(path)
+            for name in remove_leftover(path)]
 
 
-def _owned(path: Path) -> bool:
+def remove_leftover(path: Path) -> list[str]:
+    """Remove what is left of a run; return the names of what was removed."""
+    removed = remove_run(_TAG.fullmatch(path.name)[1])
+    shutil.rmtree(path, ignore_errors=True)
+    return [*removed, str(path)]
+
+
+def is_owned(path: Path) -> bool:
+    """Whether a run's owner lives."""
     try:
         lock = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:  # its owner is just starting or just leaving

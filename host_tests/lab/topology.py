@@ -1,4 +1,4 @@
-"""Data centres and branches: the network of the demo, of `make lab`, and of the Babel tests.
+"""Data centres and branches: the network of the Babel tests, without branchctl.
 
     LAN host -- [ gateway ] ==tunnels== [ hub paris  ] -- paris-server  10.1.0.2
     192.168.11.2                  ====  [ hub dublin ] -- dublin-server 10.2.0.2
@@ -6,20 +6,19 @@
 The hubs are joined by a link of their own and run a stock Babel daemon.
 """
 
-import sys
 from collections.abc import Iterable
 
 from host_tests.lab.babel import HELLO_MS, MacKey
 from host_tests.lab.babeld import Babeld
 from host_tests.lab.bird import Bird
 from host_tests.lab.gateway import Gateway
-from host_tests.lab.netns import Host, Internet, Lab
+from host_tests.lab.netns import Internet, Lab
 from host_tests.lab.openvpn import Server
+from host_tests.lab.page import serve_page
 from host_tests.lab.pki import Pki
 from host_tests.lab.relay import UdpRelay
 
 DAEMONS = {"babeld": Babeld, "bird": Bird}
-_HTTP_PORT = 80
 _RELAY_PORT = 2194
 _TUNNEL = "server"  # the hub's device toward all branches
 
@@ -76,8 +75,6 @@ class DataCentre:
         self.address, self.address6 = inside.address(self.host), inside.address(self.host, 6)
         for version in (4, 6):
             self.host.route("default", inside.address(self.hub, version))
-        # Python's http.server asks for the name of its address, and there is no DNS here.
-        self.host.name_address(self.host.name, self.address)
         self.server = Server(
             self.hub, pki, name=_TUNNEL, network=f"10.8.{number}.0/24", network6="fe80::/64",
             ccd={branch.name: branch.ccd(number) for branch in branches}, **options,
@@ -115,13 +112,7 @@ class DataCentre:
 
     def serve(self) -> None:
         """Start the web server."""
-        pages = self.host.directory / "pages"
-        pages.mkdir()
-        (pages / "index.html").write_text(self.greeting)
-        self.host.spawn(
-            sys.executable, "-u", "-m", "http.server", str(_HTTP_PORT), "--bind", self.address,
-            "--directory", str(pages), name="http",
-        ).wait_for("Serving HTTP")
+        serve_page(self.host, self.address, self.greeting)
 
     def announce(self, *prefixes: str) -> None:
         """Let the Babel daemon announce further prefixes."""
@@ -213,16 +204,3 @@ class Network:
         gateway.profiles[centre] = gateway.profiles[centre].replace(hub.relay.remote,
                                                                     relay.remote)
         return relay
-
-    def owner(self, address: str) -> str:
-        """The name of the host that has an address, or the address."""
-        hosts = [branch.gateway for branch in self.branches.values()]
-        hosts += [branch.desk for branch in self.branches.values()]
-        hosts += [centre.hub for centre in self.centres.values()]
-        hosts += [centre.host for centre in self.centres.values()]
-        return next((host.name for host in hosts if has_address(host, address)), address)
-
-
-def has_address(host: Host, address: str) -> bool:
-    """Whether one of the host's interfaces has the address."""
-    return f" {address}/" in host.ip("-o", "address", "show")

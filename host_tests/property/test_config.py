@@ -19,16 +19,22 @@ _values = st.recursive(
 _keys = st.sampled_from(
     ["name", "address", "lans", "tunnels", "routing", "log", "profile", "device", "engine",
      "level", "protocol", "keys", "watchdog", "probe", "state", "damping", "per_hour", "wan",
-     "probe_ms", "suppress", "max_s"]
+     "probe_ms", "suppress", "max_s", "servers", "clients", "hubs", "accept", "management",
+     "filter", "peers", "rules", "allow", "to", "from"]
 )  # fmt: skip
-_configs = st.dictionaries(
-    _keys, st.one_of(_values, st.lists(st.dictionaries(_keys, _values), max_size=2))
+_configs = st.builds(
+    lambda config, role: {**config, **role},
+    st.dictionaries(
+        _keys, st.one_of(_values, st.lists(st.dictionaries(_keys, _values), max_size=2))
+    ),
+    st.sampled_from([{}, {"role": "hub"}, {"role": "hub", "name": "paris"}]),
 )
 
 
 def _load(data):
     try:
-        assert load_config(lambda name: data).tunnels
+        config = load_config(lambda name: data)
+        assert config.servers if config.role == "hub" else config.tunnels
     except ConfigError as error:
         assert error.where.startswith("gateway.json") and error.reason
 

@@ -1,6 +1,7 @@
 """Fleets for the tests, and branchctl run on them."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -43,6 +44,30 @@ from = "admins"
 to = "lyon"
 allow = ["tcp/22", "udp/5000-5010", "icmp"]
 """
+
+EXTRA = [f"10.64.{n}.0/24" for n in range(5)]
+_HUB = """\
+[hubs.h{n}]
+endpoints = ["udp://h{n}.example:1194"]
+tunnels = "10.8.{n}.0/24"
+prefixes = ["10.{n}.0.0/24"]
+"""
+
+
+def large(hubs: int, branches: int, babel: str = "babeld") -> str:
+    """The fleet.toml of hubs h1, h2... and branches b1, b2...: at most 7 and 200.
+
+    The LANs are 192.168.NUMBER.0/24; the last branch has others behind eth2, EXTRA.
+    """
+    lans = [f'{{ eth1 = "192.168.{n}.0/24" }}' for n in range(1, branches + 1)]
+    lans[-1] = lans[-1].replace(" }", f", eth2 = {json.dumps(EXTRA)} }}")
+    return "".join((
+        f'network = "large"\nvirtual = "10.100.0.0/24"\nmesh = "10.8.0.0/24"\n'
+        f'[defaults]\nbabel = "{babel}"\n',
+        *(_HUB.format(n=n) for n in range(1, hubs + 1)), "[branches]\n",
+        *(f"b{n} = {{ lans = {lan} }}\n" for n, lan in enumerate(lans, 1)),
+        '[[policy]]\nfrom = "all"\nto = "all"\nallow = "any"\n',
+    ))
 
 
 @dataclasses.dataclass

@@ -271,7 +271,35 @@ def test_metrics():
     ):
         assert line in lines, line
     assert 'branchline_tunnel_transmitted_bytes_total{tunnel="du' not in text
+    assert "filter" not in text
     # Each metric is told of once, before its values.
     heads = [line for line in lines if line.startswith("# TYPE")]
     assert len(set(heads)) == len(heads)
     assert Api().get("/metrics")[2].decode() == text
+
+
+def test_metrics_of_the_filter():
+    for found, expected in (
+        ({"state": "loaded", "spoofed": 0, "denied": 7},
+         ("filter_loaded 1", "filter_spoofed_total 0", "filter_denied_total 7")),
+        ({"state": "missing"}, ("filter_loaded 0",)),
+    ):
+        lines = "".join(metrics_lines({"filter": found})).split("\n")
+        values = [line for line in lines if line.startswith("branchline_filter_")]
+        assert values == ["branchline_" + each for each in expected]
+
+
+def test_metrics_of_a_hub():
+    status = {
+        "name": "paris", "tunnels": [], "announced": [{}, {}],
+        "servers": [{"name": "udp", "state": "up", "clients": 3},
+                    {"name": "tcp", "state": "down", "clients": 0}],
+        "hubs": [{"name": "dublin", "heard_s": 4}, {"name": "ghent", "heard_s": None}],
+    }  # fmt: skip
+    lines = "".join(metrics_lines(status)).split("\n")
+    values = [line for line in lines if line[:1] != "#"]
+    assert values[1:-1] == [
+        'branchline_server_up{server="udp"} 1', 'branchline_server_up{server="tcp"} 0',
+        'branchline_server_clients{server="udp"} 3', 'branchline_server_clients{server="tcp"} 0',
+        "branchline_announced_prefixes 2", 'branchline_hub_heard_seconds{hub="dublin"} 4',
+    ]  # fmt: skip

@@ -123,6 +123,31 @@ def test_3_5_3_routes_expire_after_three_and_a_half_intervals():
     assert bench.agent.counters["expired"] == 1
 
 
+def test_3_5_3_a_route_that_is_told_again_lives_on_and_is_no_news():
+    bench = Bench()
+    peer = Peer(bench).up()
+    for _ in range(10):
+        peer.update(FAR, interval=100)
+        bench.wait(1_000, (peer,))
+    assert bench.events() == [install(FAR, peer)]
+    # For as long as was promised last.
+    peer.update(FAR, interval=50)
+    bench.wait(2_750, (peer,))
+    assert bench.events() == [gone("unreachable", FAR)]
+
+
+def test_what_is_told_again_with_another_next_hop_or_router_id_is_news():
+    bench = Bench()
+    peer = Peer(bench).up()
+    peer.update(FAR)
+    bench.events()
+    peer.ipv4 = bytes((192, 0, 2, 77))
+    peer.update(FAR)
+    assert bench.events() == [install(FAR, peer)]
+    peer.update(FAR, router_id=R3)
+    assert [route[4] for route in bench.agent.routes()] == [R3]
+
+
 def test_3_5_3_a_retraction_does_not_put_off_the_end_of_a_route():
     bench = Bench()
     peer = Peer(bench).up()
@@ -313,6 +338,25 @@ def test_refused_prefixes_are_counted_shown_and_reported_once():
     assert list(bench.agent.routes()) == []
 
 
+def test_other_rules_end_what_was_learned_by_the_former_ones():
+    policy = Policy()
+    bench = Bench(policy=policy)
+    peer = Peer(bench).up()
+    peer.update(FAR)
+    peer.update("10.3.0.0/16")
+    bench.events()
+    octets, plen = parse_prefix("10.3.0.0/16")
+    policy.replace_accept([Rule(octets, plen)])
+    bench.wait(1_100, (peer,))
+    refused = ("refused",) + parse_prefix(FAR) + ("a", peer.address, "not_accepted")
+    assert sorted(bench.events()) == [refused, gone("unreachable", FAR)]
+    peer.update(FAR)
+    policy.replace_accept([])
+    bench.events()
+    peer.update(FAR)
+    assert bench.events() == [install(FAR, peer)]
+
+
 def test_updates_without_router_id_or_next_hop_are_refused():
     bench = Bench()
     peer = Peer(bench).up()
@@ -413,6 +457,8 @@ def test_withdrawn_prefixes_are_retracted_and_told_to_nobody_later():
     bench.agent.withdraw(*(parse_prefix(OWN) + (bench.now,)))
     said = bench.wait(1_000, (peer,))
     assert {c[6] for c in said if c[2] == "update" and c[3] == key(OWN)} == {INFINITY}
+    # Who announces it, too, was not listened to before.
+    assert [c[3] for c in said if c[2] == "route_request"] == [key(OWN)]
     assert bench.events() == []
     bench.wait(12_000, (peer,))
     said = bench.wait(5_000, (peer,))

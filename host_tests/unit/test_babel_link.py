@@ -214,3 +214,25 @@ def test_the_delay_adds_to_the_cost_and_does_not_change_what_we_tell():
     peer.recost()
     assert peer.cost == 96 + 48
     assert peer.rxcost() == 96
+
+
+def test_a_2_1_two_out_of_six_where_the_owner_vouches_for_the_link():
+    # (the last Hellos, newest first, up, up if trusted)
+    cases = (
+        ("111111", True, True),
+        ("001111", False, True),
+        ("000011", False, True),
+        ("100001", False, True),
+        ("000001", False, False),
+        ("0000001111", False, False),
+        ("1000001111", False, False),
+    )
+    for bits, up, trusted in cases:
+        link = neighbour()
+        link.multicast.bits = int((bits + "0" * 16)[:16], 2)
+        for is_trusted, is_up in ((False, up), (True, trusted)):
+            link.interface.trusted = is_trusted
+            assert (link.rxcost() < INFINITY) == is_up, (bits, is_trusted)
+            # The kind of the Hellos makes no difference.
+            link.multicast, link.unicast = link.unicast, link.multicast
+            assert (link.rxcost() < INFINITY) == is_up, (bits, is_trusted)

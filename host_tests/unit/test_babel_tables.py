@@ -323,9 +323,21 @@ def test_accept_rules():
         assert Policy(rules).refusal(key(prefix), "a", PEER) == reason, name
 
 
+def test_a_policy_tells_its_versions_apart():
+    policy = Policy()
+    versions = [policy.version]
+    policy.replace_accept([rule("10.2.0.0/16")])
+    versions.append(policy.version)
+    policy.protect([parse_address("198.51.100.7")])
+    versions.append(policy.version)
+    policy.protect([parse_address("198.51.100.7")])
+    assert policy.version == versions[-1]
+    assert len(set(versions)) == 3
+
+
 def test_routes_that_cover_a_tunnels_remote_are_refused():
     policy = Policy()
-    policy.protected.append(parse_address("198.51.100.7"))
+    policy.protect([parse_address("198.51.100.7")])
     assert policy.refusal(key("198.51.100.0/24"), "a", PEER) == "covers_remote"
     assert policy.refusal(key("198.51.100.7/32"), "a", PEER) == "covers_remote"
     assert policy.refusal(key("198.51.101.0/24"), "a", PEER) is None
@@ -395,6 +407,18 @@ def test_pending_requests_are_bounded():
     assert counters["requests_full"] == 36
     requests.forget(key("10.3.0.0/16"))
     assert len(requests) == 63
+
+
+def test_what_is_accepted_can_change():
+    policy = Policy([rule("10.1.0.0/16"), rule("10.2.0.0/16", longest=16)])
+    prefixes = [key(name) for name in ("10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16")]
+    for rules, accepted in (
+        (None, [True, True, False]), ([rule("10.3.0.0/16")], [False, False, True]),
+        ([], [True, True, True]),
+    ):  # fmt: skip
+        if rules is not None:
+            policy.replace_accept(rules)
+        assert [policy.refusal(each, "a", PEER) is None for each in prefixes] == accepted
 
 
 def test_keys_are_found_and_let_go_in_any_order():

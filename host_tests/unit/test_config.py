@@ -344,3 +344,74 @@ def test_json_mistakes_have_a_line():
     )  # fmt: skip
     for text, line in table:
         assert raises(JsonError, parse_json, text).line == line, text
+
+
+_FILTER = (
+    '{"name": "lyon", "address": "10.100.0.11", '
+    '"lans": [{"interface": "eth1", "prefix": "192.168.11.0/24"}], '
+    '"routing": {"protocol": "babel", "announce": ["192.168.11.0/25", "172.16.0.0/16"]}, '
+    '"tunnels": [' + _PARIS + '], "filter": %s}'
+)
+_PEERS = '{"peers": {"hubs": ["10.1.0.0/16", "fd00::/8", "10.2.0.0/16"]}, "rules": [%s]}'
+
+
+def test_the_filter():
+    rules = (
+        '{"to": "hubs", "allow": ["any", "icmp"]}, '
+        '{"from": "hubs", "allow": ["tcp/443", "udp", "udp/5-65535"]}'
+    )
+    f = _load(_FILTER % _PEERS % rules).filter
+    # Everything behind the gateway, each address once.
+    assert f.own == (unhex("0a64000b20 ac10000010 c0a80b0018"), b"")
+    assert f.peers == {"hubs": (unhex("0a01000010 0a02000010"), b"\xfd" + bytes(15) + b"\x08")}
+    assert f.rules == [
+        (True, "hubs", unhex("000000ffff 010000ffff")),
+        (False, "hubs", unhex("0601bb01bb 110000ffff 110005ffff")),
+    ]
+    assert _load(_FILTER % "{}").filter.rules == [], "nothing is allowed"
+    assert _load(_tunnels(_PARIS)).filter is None
+
+
+def test_a_filter_stays_in_safe_mode():
+    config = _load(_FILTER % "{}")
+    config.simplify()
+    assert config.routing is None and config.filter.own
+
+
+def test_mistakes_in_the_filter():
+    rule = '{"to": "hubs", "allow": [%s]}'
+    prefixes = ['"10.%d.%d.0/24"' % (i >> 8, i & 255) for i in range(600)]
+    names = ", ".join(['"p%d": []' % i for i in range(33)])
+    many, half = ", ".join(prefixes), ", ".join(prefixes[300:])
+    for text, where, word in (
+        ('{"rule": []}', "filter.rule", "rules"),
+        ('{"peers": []}', "filter.peers", "object"),
+        ('{"peers": {"a b": []}}', "filter.peers.a b", "letters"),
+        ('{"peers": {"hubs": ["10.1.0.0/33"]}}', "filter.peers.hubs[0]", "prefix"),
+        ('{"peers": {"hubs": ["10.1.2.0/24", "10.0.0.0/8"]}}', "filter.peers.hubs", "within"),
+        ('{"peers": {"hubs": [%s]}}' % many, "filter.peers", "512"),
+        ('{"peers": {"a": [%s], "b": [%s]}}' % (half, half), "filter.peers", "adjoin"),
+        ('{"peers": {%s}}' % names, "filter.peers", "32"),
+        (_PEERS % ", ".join([rule % '"any"'] * 65), "filter.rules", "64"),
+        (_PEERS % ", ".join([rule % ", ".join(['"tcp"'] * 100)] * 3), "filter.rules", "256"),
+        (_PEERS % '{"allow": ["any"]}', "filter.rules[0]", "from"),
+        (_PEERS % '{"to": "hubs", "from": "hubs", "allow": ["any"]}', "filter.rules[0]", "from"),
+        (_PEERS % '{"to": "hub", "allow": ["any"]}', "filter.rules[0].to", "'hubs'"),
+        (_PEERS % '{"to": "hubs"}', "filter.rules[0].allow", "nothing"),
+        (_PEERS % (rule % ""), "filter.rules[0].allow", "nothing"),
+        (_PEERS % (rule % "80"), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"any/80"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"icmp/8"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"tcp", "tcp/"'), "filter.rules[0].allow[1]", "service"),
+        (_PEERS % (rule % '"tcp/0"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"tcp/65536"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"tcp/9-8"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"tcp/8-"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"tcp/-8"'), "filter.rules[0].allow[0]", "service"),
+        (_PEERS % (rule % '"sctp/8"'), "filter.rules[0].allow[0]", "service"),
+    ):
+        error = raises(ConfigError, _load, _FILTER % text)
+        assert error.where == "gateway.json: " + where, (text[:60], str(error))
+        assert word in str(error), (text[:60], str(error))
+    error = raises(ConfigError, _load, _with('"filter": {}'))
+    assert "`address`, or `lans`" in str(error)

@@ -285,6 +285,51 @@ def test_a_hub_that_never_answered_is_never_down_and_told_once():
     assert rig.states() == [UNKNOWN, UP]
 
 
+def _count(rig, seconds, per_second):
+    """Tells once a second what the engine has received."""
+    for _ in range(seconds):
+        rig.run(1000)
+        rig.received += per_second
+        rig.health.traffic(0, rig.received, rig.now())
+        rig.run(0)
+
+
+def test_a_hub_that_answers_no_probes_but_pings_is_dead_when_silent():
+    rig = Rig(None, start=PERIOD - 20_000)
+    rig.received = 5000  # of an earlier session
+    rig.health.traffic(0, 5000, rig.now())
+    rig.health.start(rig.now(), 35_000)
+    _count(rig, 34, 0)
+    assert rig.states() == [UNKNOWN]
+    _count(rig, 1, 0)
+    assert rig.states() == [UNKNOWN, DOWN]
+    assert rig.events[-1][2] == "neither an answer nor anything else for 35 s"
+    _count(rig, 100, 40)
+    assert rig.states() == [UNKNOWN, DOWN, UNKNOWN]
+    _count(rig, 34, 0)
+    assert rig.states() == [UNKNOWN, DOWN, UNKNOWN]
+    _count(rig, 60, 0)
+    assert rig.states() == [UNKNOWN, DOWN, UNKNOWN, DOWN]
+
+
+def test_an_answer_ends_the_judgement_by_silence():
+    rig = Rig(None)
+    rig.received = 0
+    rig.health.start(rig.now(), 8000)
+    _count(rig, 10, 0)
+    assert rig.states() == [UNKNOWN, DOWN]
+    rig.rtt = lambda t: 40
+    _count(rig, 60, 0)
+    assert rig.states() == [UNKNOWN, DOWN, UP]
+
+
+def test_silence_says_nothing_where_no_pings_are_known_of():
+    rig = Rig(None)
+    rig.received = 0
+    _count(rig, 600, 0)
+    assert rig.states() == [UNKNOWN]
+
+
 def test_a_hub_that_answered_in_an_earlier_session_is_dead_when_silent():
     rig = Rig(40).settled()
     rig.health.stop(rig.now())

@@ -133,8 +133,14 @@ def test_the_latest_arrival_counts():
     _hear(arrivals, DUBLIN, [("anna", 900, [KEY])], 2000)
     assert not arrivals.changed
     # Datagrams take their time: the same session seems a little later.
-    _hear(arrivals, DUBLIN, [("anna", 950, [KEY])], 2000)
-    assert not arrivals.changed and arrivals.claims["anna"].since == 950
+    _hear(arrivals, DUBLIN, [("anna", 920, [KEY])], 2000)
+    assert not arrivals.changed and arrivals.claims["anna"].since == 900
+    _hear(arrivals, DUBLIN, [("anna", 899, [KEY])], 2000)
+    assert not arrivals.changed and arrivals.claims["anna"].since == 899
+    # She was elsewhere, for a moment only.
+    _hear(arrivals, DUBLIN, [("anna", 920, [KEY])], 2000)
+    assert arrivals.changed and arrivals.claims["anna"].since == 920
+    arrivals.changed = False
     _hear(arrivals, GHENT, [("anna", 800, [KEY])], 2000)
     assert not arrivals.changed and arrivals.claims["anna"].hub == "dublin"
     _hear(arrivals, GHENT, [("anna", 2000, [KEY])], 2000)

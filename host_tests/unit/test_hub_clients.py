@@ -1,10 +1,9 @@
 """One OpenVPN server's clients: what is asked, what is believed, and for how long."""
 
-from hub_words import answer, client, route
-
 from branchline.babel.prefix import prefix_text
 from branchline.hub.clients import MAX_AGE_MS, Server
 from branchline.wire.ticks import ticks_add, ticks_diff
+from hub_words import answer, client, route
 
 
 class Talk:

@@ -1,10 +1,9 @@
 """The answer to `status 3`: clients, their prefixes, and what cannot be read."""
 
-from hub_words import HEADERS, ROUTES, client, route
-
 from branchline.babel.prefix import prefix_text
 from branchline.hub.status import Status
 from branchline.wire.counters import Counters
+from hub_words import HEADERS, ROUTES, client, route
 
 
 def _taken(*lines):

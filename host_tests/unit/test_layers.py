@@ -14,12 +14,13 @@ _LAYERS = {
     "crypto": ("wire",),
     "openvpn": ("wire", "crypto"),
     "babel": ("wire", "crypto"),
+    "filter": ("wire",),
     "tunnel": _CORES,
     "watchdog": _CORES,
     "hub": _CORES,
     "web": _CORES + ("tunnel", "watchdog", "hub"),
     "hal": ("wire",),
-    "app": _CORES + ("tunnel", "watchdog", "hub", "web", "hal"),
+    "app": _CORES + ("filter", "tunnel", "watchdog", "hub", "web", "hal"),
 }
 # The layers that touch the machine; the others get by with modules that only compute.
 _MACHINE_LAYERS = ("hal", "app")

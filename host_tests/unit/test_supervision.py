@@ -100,9 +100,13 @@ class Tunnel:
 class Routing:
     def __init__(self):
         self.told = []
+        self.trusts = []
 
     def set_penalty(self, device, penalty, now):
         self.told.append((device, penalty))
+
+    def set_trust(self, device, trusted, lossy, now):
+        self.trusts.append((device, trusted, lossy))
 
 
 class Entry:
@@ -135,10 +139,10 @@ class Rig:
     def _note(self, subject, event, reason, level="info"):
         self.notes.append((subject, event, reason))
 
-    def up(self, *numbers, gateway=_HUB, gateway_ipv6=None, ends_idle=False):
+    def up(self, *numbers, gateway=_HUB, gateway_ipv6=None, ends_idle=False, quiet_ms=None):
         for n in numbers or range(len(self.tunnels)):
             self.tunnels[n].state = UP
-            link = Link("tun%d" % n, [], 1500, gateway, gateway_ipv6, _HUB, ends_idle)
+            link = Link("tun%d" % n, [], 1500, gateway, gateway_ipv6, _HUB, ends_idle, quiet_ms)
             self._tell(n, TUNNEL_UP, link)
         return self
 
@@ -152,22 +156,24 @@ class Rig:
     def run(self, ms):
         system = self.system
         end = system.ms + ms
+        # As app.loop: after an answer it is looked at only where that is asked for.
+        look = True
         while True:
             for probe in system.probes:
                 if probe.open and probe.answers:
-                    # It tells the poller whether a deadline may have moved.
-                    assert system.poller.callbacks[probe](True, False) is False
-                    assert system.poller.callbacks[probe](True, False) is True
-            self.supervision.handle_timer(system.now)
+                    look = not system.poller.callbacks[probe](True, False) or look
+            if look:
+                self.supervision.handle_timer(system.now)
+                due = self.supervision.next_timer()
             if system.ms == end:
                 return self
-            due = self.supervision.next_timer()
             wait = end - system.ms if due is None else max(1, ticks_diff(due, system.now))
             if any(probe.answers for probe in system.probes):
                 wait = 1
             wait = min(wait, end - system.ms)
             system.ms += wait
             system.now = ticks_add(system.now, wait)
+            look = due is not None and ticks_diff(system.now, due) >= 0
 
     def flap(self, n):
         self.silent.add("tun%d" % n)
@@ -245,6 +251,72 @@ def test_a_dead_tunnel_is_told_once_and_a_live_one_once():
     rig.silent.clear()
     rig.run(1000)
     assert rig.told() == [("tun0", 0)]
+
+
+def test_all_tunnels_are_probed_in_one_moment():
+    rig = Rig(3).up(0).run(70).up(1).run(100).up(2).run(1000)
+    moments = set()
+    for _ in range(2000):
+        before = [probe.sent for probe in rig.system.probes]
+        rig.run(1)
+        after = [probe.sent for probe in rig.system.probes]
+        if after != before:
+            assert after == [n + 1 for n in before]
+            moments.add(rig.system.ms % 250)
+    assert len(moments) == 1
+
+
+def test_an_answer_asks_for_a_look_only_where_it_is_news():
+    rig = Rig(1).up()
+    asked = []
+    for _ in range(4):
+        rig.supervision.handle_timer(rig.system.now)
+        probe = rig.system.probes[0]
+        asked.append(not rig.system.poller.callbacks[probe](True, False))
+        rig.system.now = ticks_add(rig.system.now, 250)
+    assert asked == [True, False, False, False]
+
+
+def test_it_says_whether_anything_was_decided():
+    rig = Rig(2).up().run(1000)
+    assert rig.supervision.handle_timer(rig.system.now) is False
+    rig.silent.add("tun0")
+    decided = []
+    for _ in range(1000):
+        rig.system.now = ticks_add(rig.system.now, 1)
+        rig.system.ms += 1
+        for probe in rig.system.probes:
+            if probe.answers:
+                rig.system.poller.callbacks[probe](True, False)
+        if rig.supervision.handle_timer(rig.system.now):
+            decided.append(rig.told())
+    assert decided[0] == [("tun0", _INFINITY)]
+
+
+def test_routing_may_rely_on_a_tunnel_whose_probes_are_answered():
+    rig = Rig(1).up().run(2000)
+    assert rig.routing.trusts == [("tun0", True, False)]
+    # One lost probe is no lossy path, a second one is, until all of the last 64 were answered.
+    for _ in range(2):
+        rig.silent.add("tun0")
+        rig.run(260)
+        rig.silent.discard("tun0")
+        rig.run(3000)
+    assert rig.routing.trusts[1:] == [("tun0", True, True)]
+    rig.run(20_000)
+    assert rig.routing.trusts[2:] == [("tun0", True, False)]
+    rig.silent.add("tun0")
+    rig.run(2000)
+    assert rig.routing.trusts[3:] == [("tun0", False, False)]
+    rig.silent.discard("tun0")
+    rig.run(2000)
+    assert rig.routing.trusts[4] == ("tun0", True, False)
+    # Another session is another device; without probes nothing is known.
+    rig.down(0)
+    rig = Rig(1)
+    rig.silent.add("tun0")
+    rig.up().run(10_000)
+    assert rig.routing.trusts == []
 
 
 def test_a_probes_socket_is_closed_with_its_session():
@@ -395,6 +467,19 @@ def test_a_dead_one_is_restarted_when_the_wan_changes():
     rig.tunnels[0].can_rebind = False
     rig.calls()
     rig.supervision.wan_changed(rig.system.now)
+    assert rig.calls() == [("restart", False, True)]
+
+
+def test_a_session_that_nobody_is_heard_in_is_made_anew():
+    """Another client with the same certificate may have taken it over before the first answer."""
+    rig = Rig(1)
+    rig.silent.add("tun0")
+    rig.up(quiet_ms=8000).run(7000)
+    assert rig.status()["health"]["state"] == "unknown"
+    rig.run(2000)
+    assert rig.status()["health"]["state"] == "down"
+    assert rig.calls() == ["rebind"]
+    rig.run(5000)
     assert rig.calls() == [("restart", False, True)]
 
 

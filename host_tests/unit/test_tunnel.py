@@ -34,6 +34,7 @@ class Engine:
         self.patience_ms = None
         self.prompt = True
         self.can_check = True
+        self.counts = None
         self.calls = []
         self.events = []
 
@@ -71,7 +72,7 @@ class Engine:
         return self.events.pop(0) if self.events else None
 
     def traffic(self):
-        return None
+        return self.counts
 
     def status(self):
         return {}
@@ -297,6 +298,26 @@ def test_the_engine_itself_is_restarted():
         assert rig.tunnel.state == SETUP and rig.kinds().count(TUNNEL_DOWN) == (state == "up")
 
 
+def test_another_engine_goes_on_with_its_own_remotes():
+    for state in ("setup", "up", "down", "finished"):
+        rig = Rig("udp", "tcp-client")
+        if state == "up":
+            rig.up()
+        elif state == "down":
+            rig.tell(e.DOWN, ("timeout", ""))
+        elif state == "finished":
+            rig.tell(e.FATAL, ("options-error", ""))
+        rig.calls()
+        fresh = Engine([Remote("other", 1194, "udp")], name="t0")
+        rig.tunnel.replace_engine(fresh, rig.system.now)
+        rig.run(0)
+        assert rig.calls() == ["close"], state
+        assert fresh.calls == ["open", ("connect", 0, _OTHER)], state
+        assert rig.kinds().count(TUNNEL_DOWN) == (state == "up")
+        rig.engine = fresh
+        assert rig.up().tunnel.state == UP
+
+
 def test_only_a_session_moves_to_a_fresh_socket():
     rig = Rig()
     assert not rig.tunnel.rebind(rig.system.now)
@@ -444,6 +465,28 @@ def test_a_watchdogs_restarts_may_show_the_fight_too():
     assert rig.tunnel.state == DOWN and len(rig.logged("duplicate")) == 1
     rig.run(60_000)
     assert rig.tunnel.state == SETUP
+
+
+def test_a_session_lives_as_long_as_octets_come():
+    """Two minutes of silence at the end are no long life."""
+    for received, fights in ((13_000, False), (1000, True)):
+        rig = Rig()
+        for _ in range(4):
+            rig.engine.counts = (0, 0)
+            rig.run(200)
+            rig.up()
+            for n in range(130):
+                rig.engine.counts = (n, min(100 * n, received))
+                rig.run(1000)
+            rig.tell(e.DOWN, ("ping-restart", ""), 1300)
+        assert bool(rig.logged("duplicate")) == fights, received
+
+
+def test_what_a_server_that_pings_is_to_be_heard_in():
+    for ping, restart, expected in (
+        (0, 60, None), (10, 0, None), (10, 120, 35_000), (1, 5, 5000), (60, 120, 120_000),
+    ):
+        assert e.quiet_limit(ping, restart) == expected
 
 
 def test_notes_of_the_engine_are_logged():

@@ -3,13 +3,22 @@
 import dataclasses
 import ipaddress
 
-from branchctl.kit_names import AGENT_PROTOCOL, DEVICES, LINK_LOCAL, instances, mesh_links
+from branchctl.kit_names import (
+    AGENT_PROTOCOL,
+    COPY_PROTOCOL,
+    DEVICES,
+    LINK_LOCAL,
+    instances,
+    mesh_links,
+)
 from branchctl.model import Fleet, Hub
 from branchctl.reader import Network
 from branchctl.record import Record
 
 _UPDATE_HELLOS = 4
 _BOOT = 3  # the kernel's number for routes that nobody claims
+# Always the same, as babeld takes another key in place under the former one's name.
+_BABELD_KEY = "fleet"
 _BIRD = """\
 {title}
 log syslog all;
@@ -26,16 +35,23 @@ filter announced {{
 {announced}  reject;
 }}
 
-# The hub's own routes go before what is learned.
+# The hub's own routes go before what is learned; what hub-drain holds, only before "unreachable".
+filter own {{
+  if krt_source = {copies} then preference = 2;
+  accept;
+}}
 protocol kernel kernel4 {{
   learn; scan time 2;
-  ipv4 {{ preference 200; import all; export where source = RTS_BABEL; }};
+  ipv4 {{ preference 200; import filter own; export where source = RTS_BABEL; }};
 }}
 protocol kernel kernel6 {{
   learn; scan time 2;
-  ipv6 {{ preference 200; import all; export where source = RTS_BABEL; }};
+  ipv6 {{ preference 200; import filter own; export where source = RTS_BABEL; }};
 }}
 protocol babel babel1 {{
+  # After a crash its seqno is lost: under its former router-id the hub would not be believed for
+  # three minutes.
+  randomize router id yes;
   ipv4 {{ import filter learned; export filter announced; }};
   ipv6 {{ import filter learned; export filter announced; }};
 {interfaces}}}
@@ -56,18 +72,16 @@ class Key:
 
 
 def babeld(fleet: Fleet, record: Record, hub: Hub, key: Key | None, title: str) -> str:
-    """babeld.conf. babeld signs and accepts with one key."""
+    """babeld.conf, without what babeld_keys() holds."""
     hello = fleet.hello_ms / 1000
     timing = f"hello-interval {hello:g} update-interval {_UPDATE_HELLOS * hello:g}"
-    # Stable across restarts, and different in every fleet.
-    octets = bytes.fromhex(record.fleet)[:5] + bytes([record.hubs[hub.name] & 0xFF])
-    lines = [title, "router-id 02:00:" + ":".join(f"{octet:02x}" for octet in octets),
+    lines = [title, "# After a crash its seqno is lost: under its former router-id the hub would",
+             "# not be believed for three minutes.", "random-id true",
              "# By its default of 4 s the nearest hub is preferred only half a minute late.",
              "smoothing-half-life 0"]
     signed = ""
     if key:
-        lines.append(f"key id {key.id} type hmac-sha256 value {key.hex}")
-        signed = f" key {key.id}"
+        signed = f" key {_BABELD_KEY}"
     for each in instances(hub):
         # All clients are on one device and do not hear each other there.
         lines.append(f"interface {each.device} type tunnel split-horizon false {timing}{signed}")
@@ -88,6 +102,13 @@ def babeld(fleet: Fleet, record: Record, hub: Hub, key: Key | None, title: str) 
     lines += [f"redistribute ip {fleet.virtual} ge 32 proto {AGENT_PROTOCOL} allow",
               "redistribute local deny", "redistribute deny"]
     return "\n".join(lines) + "\n"
+
+
+def babeld_keys(key: Key | None, title: str) -> str:
+    """babeld-keys.conf: the one key with which babeld signs and which it accepts."""
+    if key is None:
+        return f"{title}\n"
+    return f"{title}\n# {key.id}\nkey id {_BABELD_KEY} type hmac-sha256 value {key.hex}\n"
 
 
 def bird(fleet: Fleet, record: Record, hub: Hub, keys: list[Key], title: str) -> str:
@@ -115,7 +136,7 @@ def bird(fleet: Fleet, record: Record, hub: Hub, keys: list[Key], title: str) ->
     if mesh_links(fleet, record, hub):
         interfaces += f'  interface "{DEVICES}mesh-*" {{ type wired; {timing} }};\n'
     return _BIRD.format(title=title, address=record.addresses[hub.name], learned=learned,
-                        announced=announced, interfaces=interfaces)
+                        announced=announced, interfaces=interfaces, copies=COPY_PROTOCOL)
 
 
 def agent(fleet: Fleet, record: Record, hub: Hub, keys: list[Key]) -> dict:

@@ -4,8 +4,9 @@ import ipaddress
 import json
 from collections.abc import Iterable
 
+from branchctl.gateway_filter import gateway_filter
 from branchctl.kit_names import tunnel_device
-from branchctl.model import BOARDS, Branch, Fleet
+from branchctl.model import Branch, Fleet
 from branchctl.reader import Network
 from branchctl.record import Record
 
@@ -16,10 +17,9 @@ def gateway_json(fleet: Fleet, record: Record, branch: Branch, keys: list[dict])
     """The gateway's configuration (docs/configuration.md)."""
     tunnels = []
     for hub in fleet.hubs:
-        tunnel = {"name": hub, "profile": f"{hub}.ovpn"}
-        if BOARDS[branch.board]:
-            tunnel["device"] = tunnel_device(fleet, record, hub)
-        tunnels.append(tunnel)
+        # By these names the filter knows tunnels.
+        tunnels.append({"name": hub, "profile": f"{hub}.ovpn",
+                        "device": tunnel_device(fleet, record, hub)})
     others = [network for member in fleet.members.values() if member is not branch
               for network in member.networks()]
     # The hubs are joined with each other, so no branch has to stand in between.
@@ -31,7 +31,8 @@ def gateway_json(fleet: Fleet, record: Record, branch: Branch, keys: list[dict])
     if branch.lans:
         config["lans"] = [{"interface": lan.interface, "prefix": str(lan.network)}
                           for lan in branch.lans]
-    return json.dumps({**config, "tunnels": tunnels, "routing": routing}, indent=2) + "\n"
+    return json.dumps({**config, "tunnels": tunnels, "routing": routing,
+                       "filter": gateway_filter(fleet, record, branch)}, indent=2) + "\n"
 
 
 def cover(networks: Iterable[Network], limit: int) -> list[Network]:

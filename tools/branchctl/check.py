@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from branchctl import allocation, online
+from branchctl import allocation, gateway_filter, online
 from branchctl.fleet import load
 from branchctl.problems import DUE, Problems
 from branchctl.state import State
@@ -36,6 +36,7 @@ def command(
         known = State.peek(fleet)
         if known is not None:
             allocation.allocate(fleet, known, report)
+            gateway_filter.check(fleet, known, report)
             if report.problems:
                 raise Problems(report.problems)
         unreachable = []

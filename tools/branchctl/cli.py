@@ -7,6 +7,7 @@ from branchctl import (
     flash,
     init,
     inventory,
+    lab,
     policy_command,
     provision,
     renew,
@@ -42,3 +43,4 @@ app.command(name="inventory")(inventory.command)
 app.command(name="flash")(flash.command)
 app.add_typer(policy_command.app, name="policy")
 app.command(name="status")(status.command)
+app.add_typer(lab.app, name="lab")

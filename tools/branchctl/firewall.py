@@ -1,4 +1,4 @@
-"""The policy as nftables rules: for hubs, and for branches' gateways that run Linux.
+"""The policy as nftables rules for hubs; gateways have it in their own configuration.
 
 What a rule allows is matched in both directions: requests by the service's ports, answers by the
 same ports as their source. Connection tracking alone would not do, as the way back may lead
@@ -9,8 +9,8 @@ import ipaddress
 from collections.abc import Iterable
 
 from branchctl.kit_names import DEVICES, instances, mesh_links
-from branchctl.model import AGENT_PORT, BABEL_PORT, Branch, Fleet, Hub, Rule, Service
-from branchctl.policy import networks
+from branchctl.model import AGENT_PORT, BABEL_PORT, Fleet, Hub, Rule, Service
+from branchctl.policy import merged, networks
 from branchctl.reader import Network
 from branchctl.record import Record
 
@@ -132,24 +132,7 @@ def _agents(fleet: Fleet, record: Record, sets: _Sets) -> str:
     return _AGENTS.format(devices=DEVICES, hubs=hubs, port=AGENT_PORT)
 
 
-def branch_rules(fleet: Fleet, record: Record, branch: Branch, title: str) -> str:
-    """The rules of a branch's gateway: what concerns this branch, in either direction."""
-    sets = _Sets(fleet, record)
-    rules = []
-    for rule in fleet.rules:
-        if branch.name in fleet.together(rule.targets):
-            rules += _rule(rule, sets, targets=[branch.name])
-        if branch.name in fleet.together(rule.sources):
-            rules += _rule(rule, sets, sources=[branch.name])
-    own = sets.of("what is behind this branch", networks(fleet, record, [branch.name]))
-    spoofed = [f'iifname "{DEVICES}*" {family} saddr @{own}_{version} counter drop'
-               for version, _, family in _FAMILIES]
-    spoofed += _unless(f'iifname != "{DEVICES}*"', "saddr", own)
-    return _frame(title, sets, rules, spoofed)
-
-
-def _frame(title: str, sets: _Sets, rules: list[str], spoofed: list[str],
-           agents: str = "") -> str:
+def _frame(title: str, sets: _Sets, rules: list[str], spoofed: list[str], agents: str) -> str:
     return _FRAME.format(
         title=title, table=_TABLE, devices=DEVICES, babel=BABEL_PORT, icmp=_ICMP_ANSWERS,
         icmp6=_ICMP6_ANSWERS, sets="\n".join(sets.lines),
@@ -164,10 +147,9 @@ def _unless(match: str, field: str, stem: str) -> list[str]:
             for version, _, family in _FAMILIES]
 
 
-def _rule(rule: Rule, sets: _Sets, sources: list[str] | None = None,
-          targets: list[str] | None = None) -> list[str]:
-    source = sets.members(sources or rule.sources)
-    target = sets.members(targets or rule.targets)
+def _rule(rule: Rule, sets: _Sets) -> list[str]:
+    source = sets.members(rule.sources)
+    target = sets.members(rule.targets)
     lines = [f"# rule {rule.number}: {', '.join(rule.sources)} to {', '.join(rule.targets)}"]
     for version, _, family in _FAMILIES:
         there = f"{family} saddr @{source}_{version} {family} daddr @{target}_{version}"
@@ -192,21 +174,10 @@ def _services(services: list[Service], version: int) -> list[tuple[str, str]]:
         if any(service.all_ports for service in own):
             found.append((f"meta l4proto {proto}", f"meta l4proto {proto}{extra}"))
         elif own:
-            ports = ", ".join(_ports(own))
+            ports = ", ".join(str(each).partition("/")[2] for each in merged(own))
             found.append((f"{proto} dport {{ {ports} }}",
                           f"{proto} sport {{ {ports} }}{extra}"))
     return found
-
-
-def _ports(services: list[Service]) -> list[str]:
-    """The ports as ranges that do not overlap."""
-    merged: list[list[int]] = []
-    for service in sorted(services, key=lambda each: (each.low, each.high)):
-        if merged and service.low <= merged[-1][1] + 1:
-            merged[-1][1] = max(merged[-1][1], service.high)
-        else:
-            merged.append([service.low, service.high])
-    return [str(low) if low == high else f"{low}-{high}" for low, high in merged]
 
 
 def _short(text: str, longest: int = 80) -> str:

@@ -76,7 +76,7 @@ def _read(fleet: Fleet, top: Section) -> Fleet:
     fleet.ca_days = certificates.number("ca_days", 3650, 30, 18250)
     for name, item in top.sections("hubs"):
         fleet.hubs[name] = _hub(name, item, defaults.choice("babel", BABEL_DAEMONS, BABELD))
-    board = defaults.choice("board", tuple(BOARDS), "linux")
+    board = defaults.choice("board", BOARDS, "linux")
     interface = _interface(defaults, "lan", defaults.get("lan", str, "eth1"))
     for name, item in top.sections("branches"):
         fleet.branches[name] = _branch(name, item, board, interface)
@@ -165,7 +165,7 @@ def _branch(name: str, item: Section, board: str | None, interface: str) -> Bran
         lans = [Lan(interface, network, key)
                 for key, network in item.networks("lans", '["192.168.11.0/24"]').items()]
     return Branch(name, item.path, _address(item),
-                  board=item.choice("board", tuple(BOARDS), board or "linux") or "linux",
+                  board=item.choice("board", BOARDS, board or "linux") or "linux",
                   lans=lans)
 
 

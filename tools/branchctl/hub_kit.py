@@ -11,7 +11,8 @@ from branchctl.record import Record
 
 _OURS, _OPENVPN, _UNITS = "etc/branchline", "etc/openvpn/server", "etc/systemd/system"
 _KEYS = f"{_OPENVPN}/{openvpn_conf.FOLDER}"
-_NETWORK = "usr/local/lib/branchline/hub-network"
+_SCRIPTS = "usr/local/lib/branchline"
+_NETWORK = f"{_SCRIPTS}/hub-network"
 _SYSCTL = "etc/sysctl.d/90-branchline.conf"
 _FIRMWARE = "usr/local/lib/branchline/firmware.tar"
 _AGENT = f"{_OURS}/agent/gateway.json"
@@ -20,12 +21,18 @@ _BABEL_UNIT = "branchline-babel.service"
 _AGENT_UNIT = "branchline-agent.service"
 _RUN = "@ROOT@/run/branchline"
 _COMMANDS = {
-    BABELD: f"/usr/sbin/babeld -c @ROOT@/{_OURS}/babeld.conf -I {_RUN}/babeld.pid "
+    BABELD: f"/usr/sbin/babeld -c @ROOT@/{_OURS}/babeld-keys.conf "
+              f"-c @ROOT@/{_OURS}/babeld.conf -I {_RUN}/babeld.pid "
               f"-S @ROOT@/var/lib/branchline/babel-state -G {_RUN}/babeld.sock",
     BIRD: f"/usr/sbin/bird -f -c @ROOT@/{_OURS}/bird.conf -s {_RUN}/bird.sock "
             f"-P {_RUN}/bird.pid",
 }
-_BIRD_RELOAD = f"\nExecReload=/usr/sbin/birdc -s {_RUN}/bird.sock configure"
+_RELOADS = {
+    BABELD: f"@ROOT@/{_SCRIPTS}/babeld-keys {_RUN}/babeld.sock @ROOT@/{_OURS}/babeld-keys.conf",
+    BIRD: f"/usr/sbin/birdc -s {_RUN}/bird.sock configure",
+}
+# What babeld leaves behind in a crash keeps it from starting again.
+_BABELD_LEFT = f"ExecStartPre=/bin/rm -f {_RUN}/babeld.pid {_RUN}/babeld.sock\n"
 
 
 class HubKit:
@@ -48,13 +55,15 @@ class HubKit:
             _AGENT: hub_agent.gateway_json(
                 self._fleet, self._record, self._hub, self._babel_keys),
             _FIRMWARE: sources.archive(),
-            _NETWORK: _static("hub-network"), _SYSCTL: _static("90-branchline.conf"),
+            **{f"{_SCRIPTS}/{name}": _static(name)
+               for name in ("hub-network", "hub-drain", "babeld-keys")},
+            _SYSCTL: _static("90-branchline.conf"),
             f"{_UNITS}/{_NETWORK_UNIT}": _static(_NETWORK_UNIT),
             f"{_UNITS}/{_AGENT_UNIT}": _static(_AGENT_UNIT),
             **{f"{_KEYS}/{name}": text for name, text in self._keys.items()},
         }
         if self._hub.babel != BRANCHLINE:
-            installed[f"{_OURS}/{self._hub.babel}.conf"] = self._babel()
+            installed |= {f"{_OURS}/{name}": text for name, text in self._babel().items()}
             installed[f"{_UNITS}/{_BABEL_UNIT}"] = self._babel_unit()
         for instance in self._instances:
             installed[_conf(instance)] = openvpn_conf.server(
@@ -79,19 +88,24 @@ class HubKit:
 
     def _environment(self) -> str:
         prefixes = " ".join(map(str, self._hub.networks()))
-        return f"ADDRESS={self._record.addresses[self._hub.name]}\nPREFIXES='{prefixes}'\n"
+        return f"ADDRESS={self._record.addresses[self._hub.name]}\nPREFIXES='{prefixes}'\n" \
+               f"HELLO_MS={self._fleet.hello_ms}\n"
 
-    def _babel(self) -> str:
+    def _babel(self) -> dict[str, str]:
+        """The Babel daemon's files."""
         arguments = self._fleet, self._record, self._hub
         if self._hub.babel == BIRD:
-            return babel_conf.bird(*arguments, self._babel_keys, self._title("Babel"))
+            return {"bird.conf": babel_conf.bird(*arguments, self._babel_keys,
+                                                 self._title("Babel"))}
         key = self._babel_keys[0] if self._babel_keys else None
-        return babel_conf.babeld(*arguments, key, self._title("Babel"))
+        return {"babeld.conf": babel_conf.babeld(*arguments, key, self._title("Babel")),
+                "babeld-keys.conf": babel_conf.babeld_keys(key, self._title("Babel's key"))}
 
     def _babel_unit(self) -> str:
         unit = _static(_BABEL_UNIT)
         unit = unit.replace("@COMMAND@", _COMMANDS[self._hub.babel])
-        return unit.replace("@RELOAD@", _BIRD_RELOAD if self._hub.babel == BIRD else "")
+        unit = unit.replace("@BEFORE@", _BABELD_LEFT if self._hub.babel == BABELD else "")
+        return unit.replace("@RELOAD@", _RELOADS[self._hub.babel])
 
     def _served(self) -> list[str]:
         """The stock clients that may connect here."""
@@ -113,7 +127,8 @@ class HubKit:
     def _units(self) -> str:
         """What the installer starts, in order: unit, how it takes up changes, of which files.
 
-        OpenVPN reads client-config-dirs and the CRL at each connection.
+        A unit has a line for each way in which it takes up changes. OpenVPN reads
+        client-config-dirs and the CRL at each connection.
         """
         common = [f"{_KEYS}/ca.crt"]
         hub_keys = [f"{_KEYS}/hub.crt", f"{_KEYS}/hub.key"]
@@ -126,10 +141,13 @@ class HubKit:
             own = hub_keys if link.listens else [f"{_KEYS}/mesh.crt", f"{_KEYS}/mesh.key"]
             lines.append(" ".join([_unit(link), "restart", _conf(link), *common, *own,
                                    f"{_KEYS}/mesh-{link.peer}.key"]))
-        if self._hub.babel != BRANCHLINE:
-            how = "reload" if self._hub.babel == BIRD else "restart"
-            lines.append(f"{_BABEL_UNIT} {how} {_OURS}/{self._hub.babel}.conf "
-                         f"{_UNITS}/{_BABEL_UNIT}")
+        if self._hub.babel == BIRD:
+            lines += [f"{_BABEL_UNIT} restart {_UNITS}/{_BABEL_UNIT}",
+                      f"{_BABEL_UNIT} reload {_OURS}/bird.conf"]
+        elif self._hub.babel == BABELD:
+            # Of all that babeld reads only a key can be changed while it runs.
+            lines += [f"{_BABEL_UNIT} restart {_OURS}/babeld.conf {_UNITS}/{_BABEL_UNIT}",
+                      f"{_BABEL_UNIT} reload {_OURS}/babeld-keys.conf"]
         lines.append(f"{_AGENT_UNIT} restart {_AGENT} {_FIRMWARE} {_UNITS}/{_AGENT_UNIT}")
         return "\n".join(lines) + "\n"
 

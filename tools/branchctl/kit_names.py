@@ -14,6 +14,8 @@ _MAX_DEVICE = 15
 # The kernel's number for routes to clients that the hub's agent has seen; babeld and BIRD take up
 # routes of this protocol.
 AGENT_PROTOCOL = 190
+# The same for the routes that hub-drain holds.
+COPY_PROTOCOL = 192
 # What branches have as link-local addresses in tunnels: fe80::b:NUMBER.
 LINK_LOCAL = "fe80::b:{:x}"
 

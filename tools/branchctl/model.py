@@ -8,11 +8,9 @@ from pathlib import Path
 from branchctl.positions import Path as Key
 from branchctl.reader import Network
 
-# What a branch's gateway can be: whether Linux, with nftables and named devices, runs on it.
-BOARDS = {
-    "linux": True, "qemu_mps2": False, "w5500_evb_pico2": False, "rpi_pico2_w": False,
-    "esp32_poe": False, "teensy41": False, "nucleo_h743zi": False,
-}
+# What a branch's gateway can be.
+BOARDS = ("linux", "qemu_mps2", "w5500_evb_pico2", "rpi_pico2_w", "esp32_poe", "teensy41",
+          "nucleo_h743zi")
 # What routes on a hub; "branchline" is the hub's agent itself.
 BABELD, BIRD, BRANCHLINE = BABEL_DAEMONS = ("babeld", "bird", "branchline")
 # UDP ports that hubs use otherwise; the agents' is that of the firmware's hub/arrivals.py.

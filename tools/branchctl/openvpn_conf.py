@@ -62,7 +62,8 @@ def mesh(title: str, link: MeshLink) -> str:
         f"ifconfig {link.own} {link.other}", f"verify-x509-name {link.peer} name",
     ]
     if link.listens:
-        lines += ["tls-server", f"lport {link.port}", *_identity("hub"), "remote-cert-tls client"]
+        lines += ["tls-server", f"lport {link.port}", "multihome", *_identity("hub"),
+                  "remote-cert-tls client"]
     else:
         lines += ["tls-client", "nobind", f"remote {link.host} {link.port}",
                   "resolv-retry infinite", *_identity("mesh"), "remote-cert-tls server"]

@@ -43,3 +43,14 @@ def reachable(fleet: Fleet, name: str) -> list[str]:
         if other != name and (allowed(fleet, name, other) or allowed(fleet, other, name)):
             found.append(other)
     return found
+
+
+def merged(services: Iterable[Service]) -> list[Service]:
+    """Services of one protocol with ports that neither overlap nor adjoin."""
+    result: list[Service] = []
+    for service in sorted(services, key=lambda each: (each.low, each.high)):
+        if result and service.low <= result[-1].high + 1:
+            before = result.pop()
+            service = Service(service.proto, before.low, max(before.high, service.high))
+        result.append(service)
+    return result

@@ -9,10 +9,9 @@ from branchctl.babel_conf import Key
 from branchctl.bundle import gateway_json
 from branchctl.clock import LEEWAY
 from branchctl.factory import Factory
-from branchctl.firewall import branch_rules
 from branchctl.hub_kit import HubKit
 from branchctl.kit_names import mesh_links
-from branchctl.model import BOARDS, Branch, Client, Fleet, Hub
+from branchctl.model import Branch, Client, Fleet, Hub
 from branchctl.output import Folder, check_file
 from branchctl.profile import branch_profile, client_profile, heading
 from branchctl.rotation import board_keys, hub_keys
@@ -109,9 +108,6 @@ class Production:
         keys = [{"id": key.id, "algorithm": "hmac-sha256", "secret": key.hex}
                 for key in self._babel(board_keys(self.record))]
         content = {"gateway.json": gateway_json(self.fleet, self.record, branch, keys)}
-        if BOARDS[branch.board]:
-            content["policy.nft"] = branch_rules(self.fleet, self.record, branch,
-                                                 self._title(branch.name, "firewall"))
         for hub in self.fleet.hubs.values():
             content[f"{hub.name}.ovpn"] = branch_profile(
                 self._title(branch.name, f"profile for {hub.name}"), hub,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from branchctl import allocation
+from branchctl import allocation, gateway_filter
 from branchctl.factory import Factory
 from branchctl.fleet import load
 from branchctl.passphrase import CaKey, Passphrase, PassphraseFile
@@ -101,6 +101,7 @@ def opened(fleet_file: Path, names: list[str] | None, passphrase_file: Path | No
             if name not in known:
                 raise Refusal(f"{fleet_file} has no {name}", meant(name, known), WRONG_INPUT)
         allocation.allocate(fleet, state.record, report)
+        gateway_filter.check(fleet, state.record, report)
         if report.problems:
             raise Problems(report.problems)
         factory = Factory(state, Passphrase(passphrase_file), ca_key, tell)

@@ -28,7 +28,8 @@ def command(
     """Make new keys and certificates for who is named, or for all that end soon.
 
     Nothing drops: hubs accept old and new, until the old ones end. A hub takes up its own new
-    certificate by a restart of its servers: install one hub after the other.
+    certificate by a restart of its servers, from which traffic is moved before: install one hub
+    after the other.
     """
     with told(as_json), progress("Renewing", as_json) as tell:
         with opened(fleet_file, names, passphrase_file, ca_key, tell,

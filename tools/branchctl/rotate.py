@@ -26,10 +26,11 @@ _DONE = {
     HUBS: "Do all hubs run the kits that have the new key?",
 }
 _NEXT = {
-    BOARDS: "Now every branch has both keys: bring the bundles to all branches and install the "
-            "kits of BIRD hubs. When all run them, run `branchctl rotate babel` again.",
-    HUBS: "Now babeld hubs have the new key: install their kits, one hub after the other. When "
-          "all run them, run `branchctl rotate babel` again.",
+    BOARDS: "Now every branch has both keys: bring the bundles to all branches (SIGHUP has a "
+            "gateway take its own up) and install the kits of BIRD hubs. When all run them, run "
+            "`branchctl rotate babel` again.",
+    HUBS: "Now babeld hubs have the new key: install their kits. When all run them, run "
+          "`branchctl rotate babel` again.",
     IDLE: "The old key is gone: bring the bundles to all branches and install the kits of BIRD "
           "hubs, in any order.",
 }
@@ -85,9 +86,8 @@ def tls_crypt(
 
     Nothing drops: a hub accepts every key that its server key has wrapped, the old ones, too. So
     this does not shut out who has an old key; revoke does, and so does a new server key. OpenVPN
-    has one server key at a time: with --server, the tunnels to that one hub are down for each
-    branch from the hub's installation until the branch has its bundle, and traffic takes the
-    other hubs. Do one hub after the other.
+    has one server key at a time: with --server, a branch has no tunnel to that one hub while only
+    one of them has the new key, and traffic takes the other hubs. Do one hub after the other.
     """
     with told(as_json), progress("Rotating", as_json) as tell, \
             opened(fleet_file, names, passphrase_file, ca_key, tell) as work:

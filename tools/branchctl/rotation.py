@@ -2,7 +2,7 @@
 
 Babel's keys go through three phases, and whatever a phase has changed must be installed before
 the next begins. Gateways and hubs' agents sign with all their keys and accept each; so does BIRD.
-babeld knows only one key, which it changes when all that speak with it know both.
+babeld knows only one key, which changes in place when all that speak with it know both.
 
     ""        everybody has one key
     "boards"  gateways, hubs' agents and BIRD have both keys, babeld has the old one

@@ -22,6 +22,19 @@ from branchline.wire.ip import masked, parse_address
 _MAX_FILE = const(1 << 20)  # a hub knows hundreds of branches
 _MAX_TUNNELS = const(64)
 _MAX_ITEMS = const(64)
+_KEYS = (
+    "name",
+    "role",
+    "address",
+    "lans",
+    "tunnels",
+    "routing",
+    "filter",
+    "watchdog",
+    "api",
+    "log",
+    "state",
+)
 
 
 def load_config(read_file):
@@ -56,9 +69,7 @@ def _config(top):
         return read_hub(top)
     if top.has("servers"):
         fail("servers", "are a hub's", 'for a hub, add "role": "hub"')
-    top.allow(
-        "name", "role", "address", "lans", "tunnels", "routing", "watchdog", "api", "log", "state"
-    )
+    top.allow(*_KEYS)
     config = Config()
     read_common(top, config)
     config.lans = [_lan(JsonObject(value, at)) for at, value in top.items("lans", _MAX_ITEMS)]
@@ -69,6 +80,10 @@ def _config(top):
         from branchline.app.routing_config import read_routing
 
         config.routing = read_routing(top.member("routing"))
+    if top.has("filter"):
+        from branchline.app.filter_config import read_filter
+
+        config.filter = read_filter(top.member("filter"), config)
     if top.has("watchdog"):
         from branchline.app.watchdog_config import read_watchdog
 

@@ -46,8 +46,8 @@ def _hostname(certificate):
         return hostname(certificate)
 
 
-def make_engines(folder, config, profiles, system, crypto=None, portable_tls=False):
-    """A list of engines, in the order of the tunnels.
+def make_engines(folder, config, profiles, system, crypto=None, portable_tls=False, names=None):
+    """A list of engines, in the order of the tunnels; names: of those tunnels only.
 
     folder: of gateway.json; profiles: tunnel name -> Profile, or (file name, octets) for the
     engine `openvpn`; crypto: the names of the only providers to use, or None; portable_tls: verify
@@ -61,6 +61,8 @@ def make_engines(folder, config, profiles, system, crypto=None, portable_tls=Fal
     native = None if portable_tls else mbedtls.load()
     engines = []
     for rank, tunnel in enumerate(config.tunnels):
+        if names is not None and tunnel.name not in names:
+            continue
         profile = profiles[tunnel.name]
         if tunnel.engine == "openvpn":
             engines.append(_stock(tunnel, profile, folder, system, rank))

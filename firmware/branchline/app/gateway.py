@@ -6,7 +6,7 @@ from micropython import const
 
 from branchline import BUILD_TIME, __version__
 from branchline.app.loop import Loop
-from branchline.hal.linux.signals import NAMES, Signals
+from branchline.hal.linux.signals import NAMES, SIGHUP, Signals
 from branchline.hal.linux.sysctl import forwarding_enabled
 from branchline.tunnel.manager import Manager
 from branchline.tunnel.tunnel import TUNNEL_UP, UP
@@ -18,11 +18,14 @@ _SETTLE_MS = const(3000)
 
 class Gateway:
     """engines: of tunnel.engine, one for each of the tunnels of config (app.settings.Config);
-    system: app.system.System; log: app.log.Log; records: app.records.Records or None; safe:
-    whether this is a safe start; status: makes a StatusFile of status(), or None."""
+    system: app.system.System; log: app.log.Log; load(): as of app.reload.Reload; records:
+    app.records.Records or None; safe: whether this is a safe start; status: makes a StatusFile of
+    status(), or None."""
 
-    def __init__(self, engines, config, system, log, records=None, safe=False, status=None):
+    def __init__(self, engines, config, system, log, load, records=None, safe=False, status=None):
         self._log = log
+        self._load = load
+        self._reload = None
         self._config = config
         self._system = system
         self._records = records
@@ -34,13 +37,25 @@ class Gateway:
             # Babel takes a good part of a small heap: only who routes loads it.
             from branchline.app.routing import Routing
 
-            self._routing = Routing(config, self._system, self._server_addresses)
+            self._routing = Routing(config, system, self._server_addresses, records)
+        self._firewall = None
+        if config.filter:
+            from branchline.app.firewall import Firewall
+
+            self._firewall = Firewall(config.filter, config.tunnels, system)
         self._devices = {}
         self._supervision = self._machine = None
         snapshot = status(self.status) if status else None
         self._parts = [
             part
-            for part in (self._system, self._manager, self._routing, records, snapshot)
+            for part in (
+                self._system,
+                self._manager,
+                self._routing,
+                self._firewall,
+                records,
+                snapshot,
+            )
             if part
         ]
         self._stopping = self._again = False
@@ -76,11 +91,11 @@ class Gateway:
         self._stopping = True
 
     def _leave_safe_mode(self):
-        self._note("gateway", "safe-mode", "it has lasted: a full start is tried again")
+        self._note("gateway", "safe-mode", "it ends: a full start is tried again")
         self._stopping = self._again = True
 
     def run(self):
-        """Runs until SIGHUP, SIGINT or SIGTERM, or until no tunnel will be tried again.
+        """Runs until SIGINT or SIGTERM, or until no tunnel will be tried again.
 
         Returns True in the first case, None when a safe start has lasted and is to be followed by
         a full one. Everything is taken away in any case.
@@ -91,6 +106,9 @@ class Gateway:
         ticks = self._system.ticks
         manager = self._manager
         try:
+            if self._firewall:
+                # Before there is any tunnel. If this fails nothing was touched.
+                self._firewall.load(ticks())
             manager.start(ticks())
             # The first packets are under way: time for what the tunnels do not wait for.
             self._sweep()
@@ -115,6 +133,8 @@ class Gateway:
                     self._machine.stop(ticks())
                 self._system.poller.unregister(signals)
                 signals.close()
+                if self._firewall:
+                    self._firewall.unload()
         return None if self._again else self._stopping
 
     def _sweep(self):
@@ -122,6 +142,8 @@ class Gateway:
         if left:
             text = "removed %d routes of an earlier run" % left
             self._log("warning", "gateway", "sweep", text)
+        if not self._firewall and self._system.sweep_filter():
+            self._log("warning", "gateway", "sweep", "removed the filter of an earlier run")
 
     def _start_machine(self):
         if not self._config.watchdog.probe_ms and not self._config.watchdog.device:
@@ -244,15 +266,39 @@ class Gateway:
         }
         if self._routing:
             status["routing"] = self._routing.status()
+        if self._firewall:
+            status["filter"] = self._firewall.status()
         if self._records:
             status["journal"] = self._records.tail()
         return status
 
     def _signal(self, signals):
         number = signals.read()
-        if number is not None:
+        if number == SIGHUP:
+            self._take_up()
+        elif number is not None:
             self._stopping = True
             self._log("info", "gateway", "stop", NAMES[number])
+
+    def _take_up(self):
+        """What has changed in the folder becomes true."""
+        if self._safe:
+            # Perhaps mended: that takes all of it.
+            self._leave_safe_mode()
+            return
+        gc.collect()  # the parsers are large
+        try:
+            if self._reload is None:
+                from branchline.app.reload import Reload
+
+                self._reload = Reload(
+                    self._load, self._config, self._manager, self._routing, self._note
+                )
+                self._parts.append(self._reload)
+            self._reload.begin(self._system.ticks())
+        except MemoryError:
+            gc.collect()
+            self._note("gateway", "reload", "the heap has no room for it: restart", "error")
 
     def _warn(self):
         system = self._system

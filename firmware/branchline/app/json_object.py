@@ -42,6 +42,10 @@ class JsonObject:
         """Where a key of this object stands."""
         return self.where + "." + key if self.where else key
 
+    def names(self):
+        """All keys, for an object whose keys are names."""
+        return list(self._value)
+
     def has(self, key):
         return key in self._value
 

@@ -4,6 +4,7 @@ import hashlib
 
 from micropython import const
 
+from branchline.app.seqnos import Seqnos
 from branchline.babel.agent import Agent
 from branchline.babel.filters import Policy, Rule
 from branchline.babel.interface import Interface
@@ -21,6 +22,8 @@ _TURN = const(2)
 _BUFFER = const(1500)
 _CHECK_MS = const(1000)
 _RETRY_MS = const(100)
+# The penalty of a link that is to be left: worse than any way, but one.
+_LEAVE = const(0x4000)
 # A device that has come up gets its addresses a moment later.
 _SETTLE_MS = const(100)
 _LINK_LOCAL = b"\xfe\x80\0\0\0\0\0\0"
@@ -28,9 +31,10 @@ _LINK_LOCAL = b"\xfe\x80\0\0\0\0\0\0"
 
 class Routing:
     """config: app.config.Config with `routing`; system: app.system.System; servers(): the
-    addresses (octets) of all tunnels' servers, which no route may lead away."""
+    addresses (octets) of all tunnels' servers, which no route may lead away; records:
+    app.records.Records or None."""
 
-    def __init__(self, config, system, servers):
+    def __init__(self, config, system, servers, records=None):
         routing = config.routing
         self._config = config
         self._system = system
@@ -39,6 +43,8 @@ class Routing:
         self._sockets = {}
         self._waiting = {}  # device -> what _open is given, of tunnels whose address is not usable
         self._penalties = {}  # by device
+        self._left = None  # the device that is to be left
+        self._trusts = {}  # by device: (trusted, lossy)
         self._retry_due = None
         self._watch = None
         self._were_down = set()
@@ -56,16 +62,14 @@ class Routing:
             own.append((prefix_key(config.address, len(config.address) * 8), None))
         self._policy = Policy([Rule(*rule) for rule in routing.accept], own=own)
         self._router_id = _router_id(config)
+        self._seqnos = Seqnos(records, system.unix_time())
         self.agent = Agent(
             self._router_id,
             system.random,
             lambda text: self._log("info", "agent", text),
             self._policy,
             routing.stub,
-            # Most likely above that of the run before, so that neighbours find what we announce
-            # feasible at once: it rises faster than requests raise it, and is no more than half
-            # of its circle ahead after a year. Else it takes requests, or 3 minutes at worst.
-            system.unix_time() >> 10 & 0xFFFF,
+            self._seqnos.first,
             max_neighbours=routing.max_neighbours,
             max_prefixes=routing.max_routes,
             max_routes=4 * routing.max_routes,
@@ -160,15 +164,19 @@ class Routing:
             )
         )
         self.agent.interface_up(device, now)
-        if self._penalties.get(device):
-            self.agent.set_penalty(device, self._penalties[device], now)
-        self._drain()
+        if device in self._trusts:
+            trusted, lossy = self._trusts[device]
+            self.agent.set_trust(device, trusted, lossy, now)
+        self._tell_penalty(device, now)
         return True
 
     def tunnel_down(self, device, now):
         """A tunnel's device goes away; the network hears of us by the others at once."""
         self._waiting.pop(device, None)
         self._penalties.pop(device, None)
+        self._trusts.pop(device, None)
+        if device == self._left:
+            self._left = None
         if device in self._sockets:
             self._close(device)
             self.agent.remove_interface(device, now)
@@ -178,8 +186,48 @@ class Routing:
     def set_penalty(self, device, penalty, now):
         """How much worse than it looks the link by a device is (Agent.set_penalty)."""
         self._penalties[device] = penalty
+        self._tell_penalty(device, now)
+
+    def leave(self, device, now):
+        """Has the network leave a device by which packets still pass, until its tunnel is down;
+        None: no device any more."""
+        before, self._left = self._left, device
+        for each in (before, device):
+            if each:
+                self._tell_penalty(each, now)
+
+    def _tell_penalty(self, device, now):
+        penalty = self._penalties.get(device, 0)
+        if device == self._left:
+            penalty = max(penalty, _LEAVE)
         if device in self._sockets:
             self.agent.set_penalty(device, penalty, now)
+            self._drain()
+
+    def is_used(self, device):
+        """Whether a route leads by a device."""
+        return any(
+            selected and port == device and metric < INFINITY
+            for _, _, port, metric, _, _, selected in self.agent.routes()
+        )
+
+    def reload(self, routing, now):
+        """Takes up the keys and what is accepted from other settings (app.settings.Routing);
+        from no keys to some, or back, only a start leads."""
+        mine = self._config.routing
+        if self._keyring and routing.keys:
+            self._keyring.replace([Key(*key) for key in routing.keys])
+            self._keyring.set_clock(self._system.unix_time())
+            mine.keys = routing.keys
+        self._policy.replace_accept([Rule(*rule) for rule in routing.accept])
+        mine.accept = routing.accept
+
+    def set_trust(self, device, trusted, lossy, now):
+        """Whether probes say that packets get through by a device, and that some get lost
+        (Agent.set_trust)."""
+        self._trusts[device] = (trusted, lossy)
+        if device in self._sockets:
+            self.agent.set_trust(device, trusted, lossy, now)
             self._drain()
 
     def refresh(self, now):
@@ -227,6 +275,7 @@ class Routing:
 
         def read(readable, writable):
             now = system.ticks()
+            before = self.next_timer()
             for _ in range(_BATCH):
                 packet = half.receive(buf)
                 if packet is None:
@@ -236,6 +285,8 @@ class Routing:
                     device, source, half.address, buf, n, now, system.ticks_us()
                 )
             self._drain()
+            after = self.next_timer()
+            return after is None or (before is not None and ticks_diff(after, before) >= 0)
 
         return read
 
@@ -258,10 +309,12 @@ class Routing:
         self._drain()
 
     def _check(self, now):
-        """Keys change with the time of day, servers with names, links come up late."""
+        """Keys change with the time of day, servers with names, links come up late; and what the
+        next run has to know is kept."""
+        self._seqnos.keep(self.agent.seqno)
         if self._keyring:
             self._keyring.set_clock(self._system.unix_time())
-        self._policy.protected = self._servers()
+        self._policy.protect(self._servers())
         for device, prefix, split_horizon in self._links:
             self._check_link(device, prefix, split_horizon, now)
 
@@ -353,6 +406,7 @@ class Routing:
             self._watch.close()
         for text in self._kernel.undo():
             self._log("warning", "kernel", text)
+        self._seqnos.stop(self.agent.seqno)
 
     def status(self):
         """A dict of JSON values: neighbours, routes, prefixes not learned, counters."""

@@ -1,6 +1,7 @@
 """From a folder with gateway.json to a running gateway, or hub's agent, and an exit code."""
 
 import gc
+import hashlib
 import os
 import sys
 
@@ -13,8 +14,9 @@ from branchline.wire.overlay import Overlay
 
 _USAGE = """usage: main.py FOLDER
 Runs the gateway, or hub's agent, that FOLDER/gateway.json describes, in the foreground and in this
-network namespace. SIGHUP, SIGINT or SIGTERM stops it: servers are told, devices and routes
-removed; a hub's routes to its clients stay.
+network namespace. SIGHUP has it take up what has changed in FOLDER; a gateway does so without a
+packet lost where another tunnel works. SIGINT or SIGTERM stops it: servers are told, devices and
+routes removed; a hub's routes to its clients stay.
   BRANCHLINE_STATUS=FILE   writes a JSON snapshot of the tunnels there once a second
   BRANCHLINE_CRYPTO=NAMES  the crypto providers to use: gnutls,libcrypto,pure
   BRANCHLINE_TLS=portable  verifies servers as boards do whose interpreter has no ffi
@@ -104,19 +106,28 @@ def _parsed(config, parse_profile, read_file):
                 "cannot read " + tunnel.profile + ": " + str(error),
                 "paths are relative to the folder of gateway.json",
             ) from None
+        digest = hashlib.sha256(data)
         if tunnel.engine == "openvpn":
             # The stock client is the judge of its own profiles.
             profiles[tunnel.name] = (tunnel.profile, data)
-            continue
-        read_beside = _beside(tunnel.profile, read_file)
-        profiles[tunnel.name] = parse_profile(tunnel.profile, data, read_beside)
+        else:
+            read_beside = _beside(tunnel.profile, read_file, digest)
+            profiles[tunnel.name] = parse_profile(tunnel.profile, data, read_beside)
+        tunnel.digest = digest.digest()
     return profiles
 
 
-def _beside(path, read_file):
-    """read_file for what the file at `path` names: relative to that file's folder."""
+def _beside(path, read_file, digest):
+    """read_file for what the file at `path` names, relative to that file's folder; what is read
+    goes into the digest."""
     folder = path[: path.rfind("/") + 1]
-    return lambda name: read_file(name if name.startswith("/") else folder + name)
+
+    def read(name):
+        data = read_file(name if name.startswith("/") else folder + name)
+        digest.update(data)
+        return data
+
+    return read
 
 
 def _system(config, log):
@@ -210,7 +221,7 @@ def _gateway(folder, config, profiles, system, log, records, safe):
     if config.role == "hub":
         from branchline.app.hub import Hub
 
-        return Hub(config, system, log, records, status)
+        return Hub(config, system, log, lambda: _load(folder)[0], records, status)
     from branchline.app.engines import make_engines
     from branchline.app.gateway import Gateway
 
@@ -218,4 +229,11 @@ def _gateway(folder, config, profiles, system, log, records, safe):
     crypto = names and names.split(",")
     portable_tls = os.getenv("BRANCHLINE_TLS") == "portable"
     engines = make_engines(folder, config, profiles, system, crypto, portable_tls)
-    return Gateway(engines, config, system, log, records, safe, status)
+
+    def load():
+        fresh, texts = _load(folder)
+        return fresh, lambda tunnels: make_engines(
+            folder, fresh, texts, system, crypto, portable_tls, tunnels
+        )
+
+    return Gateway(engines, config, system, log, load, records, safe, status)

@@ -12,6 +12,8 @@ _SECOND_MS = const(1000)
 # back within this time comes back for nothing.
 _RESTART_MS = const(5000)
 _HURRY_MS = const(10_000)
+# From so many lost of the last 64 probes on, until none is, a path counts as lossy.
+_LOSSES = const(2)
 # Ends of a session that say nothing against the way to the hub.
 _ORDERLY = ("restart", "auth-failed", "auth-token", "inactive")
 
@@ -27,6 +29,7 @@ class _Watched:
         self.probed = None  # the address that is probed
         self.device = None
         self.penalty = None  # what routing was told last
+        self.trust = None
         self.hurry_until = None  # the WAN has changed: no patience with a dead session
 
 
@@ -40,7 +43,7 @@ class Supervision:
         self._system = system
         self._routing = routing
         self._note = note
-        self._second = None
+        self._second = self._phase = None
         self._watched = [
             _Watched(tunnel, Guard(tunnel.name, settings, system.random, _RESTART_MS), entry.probe)
             for tunnel, entry in zip(manager.tunnels, config.tunnels)
@@ -54,7 +57,10 @@ class Supervision:
         watched = self._find(tunnel.name)
         if kind == TUNNEL_UP:
             self._open(watched, detail)
-            watched.guard.tunnel_up(watched.probe is not None, now)
+            # One wake-up for all of them.
+            self._phase = now if self._phase is None else self._phase
+            probed = watched.probe is not None
+            watched.guard.tunnel_up(probed, now, detail.quiet_ms, self._phase)
         else:
             self._close(watched)
             watched.guard.tunnel_down(detail[0] in _ORDERLY, now)
@@ -71,6 +77,7 @@ class Supervision:
         self._close(watched)
         watched.device = link.device
         watched.penalty = 0
+        watched.trust = (False, False)
         target = watched.target or link.gateway or link.gateway_ipv6
         if link.ends_idle:
             self._note(watched.tunnel.name, "unprobed", "probes would keep `inactive` from it")
@@ -89,14 +96,13 @@ class Supervision:
         system = self._system
 
         def read(readable, writable):
-            moved = False
             health = watched.guard.health
             sequence = probe.receive()
             while sequence is not None:
                 health.received(sequence, system.ticks(), system.ticks_us())
-                moved = True
                 sequence = probe.receive()
-            return not moved
+            # An answer only puts deadlines off.
+            return not health.has_news
 
         system.poller.register(probe, read)
 
@@ -122,10 +128,11 @@ class Supervision:
         return earliest(self._second, *[watched.guard.next_timer() for watched in self._watched])
 
     def handle_timer(self, now):
-        """Time has passed."""
+        """Time has passed; whether anything was decided."""
+        acted = False
         if self._second is None or ticks_diff(now, self._second) >= 0:
             self._second = ticks_add(now, _SECOND_MS)
-            self._count(now)
+            acted = self._count(now)
         changed = False
         for watched in self._watched:
             guard = watched.guard
@@ -141,11 +148,14 @@ class Supervision:
                 guard.health.sent(now, self._system.ticks_us())
             guard.drain(now)
             while event := guard.next_event():
+                acted = True
                 changed = self._take(watched, event, now) or changed
         if changed:
             self._settle(now)
+        return acted
 
     def _count(self, now):
+        told = False
         for watched in self._watched:
             hurry = watched.hurry_until
             if hurry is not None and ticks_diff(now, hurry) >= 0:
@@ -153,6 +163,8 @@ class Supervision:
             traffic = watched.tunnel.engine.traffic() if watched.guard.is_up else None
             if traffic:
                 watched.guard.health.traffic(traffic[0], traffic[1], now)
+            told = self._vouch(watched, now) or told
+        return told
 
     def _take(self, watched, event, now):
         """Carries out or tells what a guard has decided; whether penalties may have changed."""
@@ -182,6 +194,20 @@ class Supervision:
         tunnel.restart(reason, now, tunnel.has_other_remote, True)
 
     # ---- what routing is told ----
+
+    def _vouch(self, watched, now):
+        """Tells routing whether it may rely on the probes: they know sooner than Hellos when a
+        path is lost, and do not take a few losses for its end."""
+        if watched.device is None or not self._routing:
+            return False
+        health = watched.guard.health
+        lossy = health.losses >= _LOSSES or (watched.trust[1] and health.losses > 0)
+        trust = (health.is_alive, health.is_alive and lossy)
+        if trust == watched.trust:
+            return False
+        watched.trust = trust
+        self._routing.set_trust(watched.device, trust[0], trust[1], now)
+        return True
 
     def _settle(self, now):
         """Tells routing what each tunnel may carry. A damped tunnel carries nothing, unless no

@@ -158,6 +158,18 @@ class Agent:
                 # The ways around it are longer than this one was: feasible only with a new seqno.
                 self.refresh(now)
 
+    def set_trust(self, name, trusted, lossy, now):
+        """Says that packets get through by an interface (trusted), as its owner will say at once
+        when they no longer do, and that some get lost (lossy): see interface.Interface."""
+        interface = self._interfaces[name]
+        self._now = now
+        interface.lossy = lossy
+        if trusted != interface.trusted:
+            interface.trusted = trusted
+            if interface.up:
+                self._listener.reprice(interface, now)
+                self._arm(interface.next_timer())
+
     def refresh(self, now):
         """A link of ours was lost: has the network find the other ways to our prefixes now,
         rather than when the link's other end has missed our Hellos. A penalty that rises does
@@ -302,7 +314,7 @@ class Agent:
     def _beat(self, interface, now):
         """Hellos and full updates, in their intervals less some random time."""
         if _is_due(interface.hello_due, now):
-            interface.want_hello(now)
+            interface.beat(now)
             interface.hello_due = ticks_add(now, self._jittered(interface.hello_ms))
         if _is_due(interface.update_due, now):
             if interface.neighbours:

@@ -1,6 +1,6 @@
 """Which prefixes may be learned and announced, and why one is refused."""
 
-from branchline.babel.prefix import covers, prefix_key
+from branchline.babel.prefix import OFFSET, covers, prefix_key
 
 _MARTIANS = tuple(
     [
@@ -21,6 +21,9 @@ _MARTIANS = tuple(
 
 def is_martian(key):
     """Whether the prefix lies in what is never routed: loopback, link-local, multicast, ..."""
+    if key[1] >= 8 and 0 < key[OFFSET] < 0xE0 and key[OFFSET] not in b"\x7f\xa9":
+        # Most are: spared the search.
+        return False
     return any([covers(martian, key) for martian in _MARTIANS])
 
 
@@ -58,7 +61,8 @@ class Policy:
     is not empty refuses what no rule matches. Whatever the rules say: `protected` are the
     addresses (octets) of the tunnels' remotes, as a route that covers one would lead a tunnel
     into itself; `own` are pairs (key, interface) of our prefixes, within which nothing is
-    learned but on the interface, if any, that leads there.
+    learned but on the interface, if any, that leads there. `version` changes with what refusal()
+    may say of the same.
     """
 
     def __init__(self, accept=(), announce=(), own=()):
@@ -66,6 +70,18 @@ class Policy:
         self.announce = _Rules(announce)
         self.own = list(own)
         self.protected = []
+        self.version = 0
+
+    def replace_accept(self, rules):
+        """Accepts by other rules from here on."""
+        self.accept = _Rules(rules)
+        self.version += 1
+
+    def protect(self, addresses):
+        """Other addresses of remotes, from here on."""
+        if addresses != self.protected:
+            self.protected = addresses
+            self.version += 1
 
     def refusal(self, key, interface, neighbour):
         """The name of the reason for not learning a route, or None."""

@@ -4,7 +4,7 @@ from micropython import const
 
 from branchline.babel.mac import Signer
 from branchline.babel.outbox import Outbox
-from branchline.babel.packet import retraction
+from branchline.babel.packet import retraction, unicast_hello
 from branchline.babel.tlv import INFINITY
 from branchline.wire.ticks import earliest, ticks_add
 
@@ -26,6 +26,9 @@ class Interface:
     rtt: measure delay and add up to rtt_cost, linear from rtt_low_ms to rtt_high_ms.
 
     `penalty` is added to the cost in both directions; INFINITY: no route by this interface.
+    `trusted`: the owner knows that packets get through, and tells sooner than Hellos do when they
+    no longer do. `lossy`: some get lost, so neighbours get a unicast Hello with each of ours: a
+    link is up if one of the two kinds is heard (A.2.1), and stock daemons are impatient.
     """
 
     def __init__(
@@ -63,17 +66,29 @@ class Interface:
         self.rtt_high_ms = rtt_high_ms
         self.up = False
         self.penalty = 0
+        self.trusted = self.lossy = False
         self.neighbours = {}
 
     def start(self, random, now, alarm):
         """Comes up with a fresh Hello seqno and, for the MAC, a fresh index."""
         self.up = True
         self.alarm = alarm
-        self.hello_seqno = int.from_bytes(random(2), "big")
+        self.hello_seqno = self.unicast_seqno = int.from_bytes(random(2), "big")
         self.signer = Signer(self.keyring, random) if self.keyring else None
         self.outbox = Outbox(alarm)
         self.hello_due = self.update_due = now
         self.hello_wanted = False
+
+    def beat(self, now):
+        """Has the regular Hello sent now and, half an interval later, the unicast ones."""
+        self.want_hello(now)
+        # Counted where none goes out, too: neighbours count those that do not come.
+        self.unicast_seqno = (self.unicast_seqno + 1) & 0xFFFF
+        if self.lossy:
+            tlv = unicast_hello(self.unicast_seqno, self.hello_ms // 10)
+            due = ticks_add(now, self.hello_ms // 2)
+            for neighbour in self.neighbours.values():
+                neighbour.outbox.add(tlv, due)
 
     def want_hello(self, now):
         """Has a Hello sent now."""

@@ -212,6 +212,10 @@ class Listener:
     def _check_neighbours(self, now):
         due = None
         for neighbour in list(self.neighbours()):
+            soonest = earliest(neighbour.next_timer(), neighbour.mute_due)
+            if not _is_due(soonest, now):
+                due = earliest(due, soonest)
+                continue
             neighbour.expire(now)
             self._relink(neighbour)
             if not neighbour.is_dead():

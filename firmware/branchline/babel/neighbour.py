@@ -13,6 +13,8 @@ _HISTORY = const(0xFFFF)
 _FRESH = const(0x8000)
 _LAST_J = const(0xE000)
 _K = const(2)
+# Where the owner vouches for the link: of so many that 5 % of loss, and even 10, undo it never.
+_TRUSTED_J = const(0xFC00)
 # A sender whose seqno is further off than this has restarted (A.1).
 _MAX_SKEW = const(16)
 # For how long a Hello counts where none is promised: 3.4.1 sets no timer, but a neighbour that
@@ -69,9 +71,9 @@ class HelloHistory:
             self._expected = (self._expected + 1) & 0xFFFF
             self.due = ticks_add(self.due, self._interval_ms) if self.bits else None
 
-    def is_up(self):
-        """2-out-of-3 (A.2.1)."""
-        return _bits(self.bits & _LAST_J) >= _K
+    def is_up(self, trusted=False):
+        """2-out-of-3, or, of a trusted link, 2-out-of-6 (A.2.1)."""
+        return _bits(self.bits & (_TRUSTED_J if trusted else _LAST_J)) >= _K
 
 
 class Neighbour:
@@ -128,7 +130,8 @@ class Neighbour:
         if interface.wireless:
             heard = _bits(max(self.multicast.bits, self.unicast.bits))
             return min(_ONE * 16 // heard, INFINITY) if heard else INFINITY
-        up = self.multicast.is_up() or self.unicast.is_up()
+        trusted = interface.trusted
+        up = self.multicast.is_up(trusted) or self.unicast.is_up(trusted)
         return interface.cost if up else INFINITY
 
     def is_lossy(self):

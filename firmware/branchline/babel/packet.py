@@ -36,6 +36,12 @@ def ack(opaque):
     return bytes((ACK, 2, opaque >> 8, opaque & 0xFF))
 
 
+def unicast_hello(seqno, interval):
+    """A unicast Hello TLV (4.6.5) without a timestamp; interval in centiseconds."""
+    head = (HELLO, 6, FLAG_UNICAST >> 8, FLAG_UNICAST & 0xFF, seqno >> 8, seqno & 0xFF)
+    return bytes(head + (interval >> 8, interval & 0xFF))
+
+
 def route_request(key):
     """A Route Request TLV (4.6.10) for a key, None meaning all routes."""
     if key is None:

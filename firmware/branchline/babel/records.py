@@ -24,11 +24,11 @@ def zeros(code, count):
 
 class Shared:
     """A column of objects (hashable) of which few differ: numbers of two octets, which equal
-    objects share; at most `limit` rows."""
+    objects share; at most `limit` rows. `numbers` is quicker to search than the column itself."""
 
     def __init__(self, limit):
         self._code = "H" if limit < 0xFFFF else "I"
-        self._numbers = array(self._code)
+        self.numbers = array(self._code)
         # By number: the object, and by how many rows it is used. None has number 0.
         self._objects = [None]
         self._uses = array("I", (0,))
@@ -37,24 +37,28 @@ class Shared:
 
     def grow(self, count):
         """Makes the fields of more rows, None at first."""
-        self._numbers.extend(zeros(self._code, count))
+        self.numbers.extend(zeros(self._code, count))
         self._uses[0] += count
 
     def __getitem__(self, row):
-        return self._objects[self._numbers[row]]
+        return self._objects[self.numbers[row]]
 
     def __setitem__(self, row, value):
         number = self._known.get(value)
         if number is None:
             number = self._take(value)
-        before = self._numbers[row]
-        self._numbers[row] = number
+        before = self.numbers[row]
+        self.numbers[row] = number
         self._uses[number] += 1
         self._uses[before] -= 1
         if before and not self._uses[before]:
             del self._known[self._objects[before]]
             self._objects[before] = None
             self._free.append(before)
+
+    def number(self, value):
+        """The number of an object, or None if no row has it."""
+        return self._known.get(value)
 
     def kinds(self):
         """How many different objects there are."""

@@ -3,6 +3,7 @@
 from micropython import const
 
 from branchline.babel.inquiries import Inquiries
+from branchline.babel.judge import Judge
 from branchline.babel.news import News
 from branchline.babel.prefix import prefix_text
 from branchline.babel.records import NONE
@@ -41,6 +42,7 @@ class Router:
         self.stub = stub
         self.inquiries = Inquiries(self, interfaces, counters)
         self.news = News(table, counters)
+        self._judge = Judge(table, policy, self.news)
         self._interfaces = interfaces
         self._random = random
         self._counters = counters
@@ -122,15 +124,13 @@ class Router:
         if router_id == self.router_id:
             self._own_echo(neighbour, key, seqno, metric, now)
             return
-        if metric < INFINITY:
-            reason = self._refusal(neighbour, key, router_id, next_hop)
-            if reason:
-                self.news.refuse(neighbour, key, reason)
-                # What was learned before a rule changed must not stay.
-                metric = INFINITY
         table = self.table
         prefix = table.prefixes.find(key)
         row = NONE if prefix == NONE else table.find_route(prefix, neighbour)
+        if row != NONE and self._renew(row, interval, seqno, metric, router_id, next_hop, now):
+            return
+        if metric < INFINITY and self._judge.refuses(row, neighbour, key, router_id, next_hop):
+            metric = INFINITY
         if row == NONE:
             if metric == INFINITY:
                 return
@@ -143,18 +143,27 @@ class Router:
         if metric < INFINITY and self.inquiries.pending.satisfied(key, router_id, seqno):
             self.tell(prefix, now, True)
 
-    def _refusal(self, neighbour, key, router_id, next_hop):
-        """Why a prefix is not learned from a neighbour: a counter's name, or None."""
-        if router_id is None:
-            return "no_router_id"
-        if next_hop is None:
-            return "no_next_hop"
-        prefixes = self.table.prefixes
-        row = prefixes.find(key)
-        if row != NONE and prefixes.local[row]:
-            self.news.conflict(key, router_id)
-            return "own_prefix"
-        return self.policy.refusal(key, neighbour.interface.name, neighbour.address)
+    def _renew(self, row, interval, seqno, metric, router_id, next_hop, now):
+        """Whether an update only says once more what is known, as nearly all of them do; then the
+        route lives on, and nothing else can change by it."""
+        table = self.table
+        routes = table.routes
+        prefix = routes.prefix[row]
+        if (
+            metric != routes.metric[row]
+            or metric == INFINITY
+            or seqno != routes.seqno[row]
+            or router_id != routes.router_id[row]
+            or next_hop != routes.next_hop[row]
+            or table.prefixes.local[prefix]
+            or not table.is_feasible(row)
+        ):
+            return False
+        routes.interval[row] = interval
+        routes.expires[row] = ticks_add(now, interval * 35)
+        if self.inquiries.pending.satisfied(table.prefixes.key[prefix], router_id, seqno):
+            self.tell(prefix, now, True)
+        return True
 
     def _own_echo(self, neighbour, key, seqno, metric, now):
         """Our own announcement came back: never a route, but it may carry news of our past."""
@@ -308,8 +317,9 @@ class Router:
     def neighbour_changed(self, changed, now):
         """Selects anew where a neighbour of the set `changed` has a route."""
         routes = self.table.routes
+        of = [routes.neighbour.number(neighbour) for neighbour in changed]
         for row in range(len(routes)):
-            if routes.neighbour[row] in changed:
+            if routes.neighbour.numbers[row] in of:
                 self.select(routes.prefix[row], now)
 
     def neighbour_judged(self, changed, now):
@@ -347,6 +357,9 @@ class Router:
         Takes some of the prefixes at a time; the time in ms after which to go on.
         """
         prefixes = self.table.prefixes
+        for row in self._judge.void():
+            self.table.routes.metric[row] = INFINITY
+            self.select(self.table.routes.prefix[row], now)
         if self._echo_until is not None and ticks_diff(now, self._echo_until) >= 0:
             self._echo_until = None
         start = self._swept

@@ -168,10 +168,17 @@ class Table:
         seqno = None
         mixed = False
         row = self.prefixes.route[prefix]
+        lacks_sources = self.prefixes.source[prefix] == NONE
         while row != NONE:
-            total = routes.total(row)
-            self._smooth(row, total, now)
-            if total < INFINITY and self.is_feasible(row):
+            # Written out, as this is done for each prefix once a second.
+            total = routes.metric[row] + routes.neighbour[row].cost
+            if total > INFINITY:
+                total = INFINITY
+            if routes.smoothed[row] == total:
+                routes.stamp[row] = now
+            else:
+                self._smooth(row, total, now)
+            if total < INFINITY and (lacks_sources or self.is_feasible(row)):
                 if seqno is None:
                     seqno = routes.seqno[row]
                 elif routes.seqno[row] != seqno:

@@ -32,6 +32,7 @@ TOLD_MS = const(30_000)
 _SOON_MS = const(200)
 _AGAIN_MS = const(1000)
 _IDLE_MS = const(5000)
+_JITTER_MS = const(20)
 # Not heard of for so long, an arrival is over: nobody can still have the session before it.
 _HELD_MS = const(35_000)
 _MAX_CLAIMS = const(4096)
@@ -179,9 +180,11 @@ class Arrivals:
             self.counters.bump("full")
         elif claim is None or claim.hub == hub.name or ticks_diff(since, claim.since) > 0:
             moved = claim is None or claim.hub != hub.name or claim.keys != keys
-            # Who was away for a moment is in a later session, maybe later than ours.
-            if moved or ticks_diff(since, claim.since) >= _AGAIN_MS:
+            # A later session at the same hub, or a datagram that took a little longer.
+            if moved or ticks_diff(since, claim.since) > _JITTER_MS:
                 self.changed = True
+            elif ticks_diff(since, claim.since) > 0:
+                since = claim.since
             self.claims[name] = Claim(hub.name, since, keys, now)
             if self._claims_due is None:
                 self._claims_due = ticks_add(now, _HELD_MS)

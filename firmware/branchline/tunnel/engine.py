@@ -38,16 +38,40 @@ SERVER_RESTART = "server-restart"
 TOKEN_EXPIRED = "auth-token"
 
 
+# A server's pings may be lost twice in a row, and begin late.
+_PINGS = const(3)
+_GRACE_S = const(5)
+
+
+def quiet_limit(ping_s, restart_s):
+    """Link.quiet_ms for what `keepalive` at the server has pushed: it pings as often as it has us
+    ping, and has us take its silence for its end."""
+    if not ping_s or not restart_s:
+        return None
+    return min(_PINGS * ping_s + _GRACE_S, restart_s) * 1000
+
+
 class Link:
     """A tunnel that is up, as routing and the watchdog see it.
 
     addresses: (octets, prefix length, peer or None); gateway, gateway_ipv6: the hub's addresses in
     the tunnel, None where it has none; server: the address outside of it. All in octets.
-    ends_idle: the profile or the server wants the tunnel to end when it is idle. text: for the
-    log.
+    ends_idle: the profile or the server wants the tunnel to end when it is idle. quiet_ms: a
+    server that lives is heard at least once in this time, None where nobody says so. text: for
+    the log.
     """
 
-    def __init__(self, device, addresses, mtu, gateway, gateway_ipv6, server, ends_idle=False):
+    def __init__(
+        self,
+        device,
+        addresses,
+        mtu,
+        gateway,
+        gateway_ipv6,
+        server,
+        ends_idle=False,
+        quiet_ms=None,
+    ):
         self.device = device
         self.addresses = addresses
         self.mtu = mtu
@@ -55,6 +79,7 @@ class Link:
         self.gateway_ipv6 = gateway_ipv6
         self.server = server
         self.ends_idle = ends_idle
+        self.quiet_ms = quiet_ms
         self.text = ""
 
 

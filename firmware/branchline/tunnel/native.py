@@ -304,6 +304,7 @@ class NativeEngine:
             plan.gateway_ipv6,
             self._address,
             options.inactive[0] > 0,
+            engine.quiet_limit(options.ping, options.ping_restart),
         )
         link.text = text
         self._events.append((engine.UP, link))

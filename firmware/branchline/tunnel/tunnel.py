@@ -40,6 +40,7 @@ _SELDOM_S = const(300)
 # By TCP where UDP was blocked: when to see whether UDP works again.
 _RETURN_MS = const(300_000)
 _MAX_RETURN_MS = const(3_600_000)
+_LISTEN_MS = const(1000)
 # Ends of a session after which nobody has spoken.
 _SILENT = ("ping-restart", "transport", "watchdog")
 
@@ -60,6 +61,7 @@ class Tunnel:
         self._names = Names(system.resolve)
         self._remotes = None
         self._contention = Contention()
+        self._received = self._listened = 0
         self._due = None
         self._asking_since = None
         self._return_due = None
@@ -112,12 +114,23 @@ class Tunnel:
         self._log("warning", "restart", "engine: " + reason)
         self._restart_engine(reason, now)
 
+    def replace_engine(self, engine, now):
+        """Goes on with another engine of the same name, as its profile has changed."""
+        self._leave("restart", now, "another profile")
+        self.engine.close(now)
+        self._names.give_up()
+        self._due = self._return_due = self._remotes = None
+        self.engine = engine
+        self.start(now)
+
     def rebind(self, now):
         """Goes on from a fresh socket with the same session; whether that could be done."""
         return self.state == UP and self.engine.rebind(now)
 
     def handle_timer(self, now):
         """Time has passed."""
+        if self.state == UP and ticks_diff(now, self._listened) >= _LISTEN_MS:
+            self._listen(now)
         self.engine.handle_timer(now)
         self._drain(now)
         if self._names.asking:
@@ -205,6 +218,7 @@ class Tunnel:
         self._remotes.succeeded()
         self._contention.came_up(self._tried, ticks_diff(now, self._connecting_since), now)
         self._tried = 0
+        self._listen(now)
         self.link = link
         self._set(UP)
         self._log("info", "up", link.text)
@@ -214,6 +228,14 @@ class Tunnel:
             self._return_ms = _RETURN_MS
         else:
             self._return_due = ticks_add(now, self._return_ms)
+
+    def _listen(self, now):
+        """Looks whether the server was heard since the last time."""
+        self._listened = now
+        traffic = self.engine.traffic()
+        if traffic and traffic[1] != self._received:
+            self._received = traffic[1]
+            self._contention.heard(now)
 
     def _went_down(self, reason, text, now):
         """The attempt or the session is over: decide what comes next."""

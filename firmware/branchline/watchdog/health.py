@@ -10,7 +10,8 @@ from the fault on: 0.5 s with a probe every 250 ms. Any answer to a probe sent s
 began ends it.
 
 Echoes alone decide: what else the hub sends proves only one of the two directions. What the engine
-counts serves to say more of the reason, and to probe idle tunnels less often.
+counts serves to say more of the reason, and to probe idle tunnels less often. Only where the hub
+has never answered a probe, but pings as OpenVPN does, its silence is its death.
 """
 
 from array import array
@@ -73,10 +74,12 @@ class Health:
         self.ever_answered = False
         self._idle = False
         self._sent = self._received = 0
+        self._quiet_ms = None
+        self._heard_at = 0
         self._silent_since = None  # octets received when a suspicion began
         self._listened = 0
         self._running = False
-        self._since = self._began = 0
+        self._since = self._began = self._phase = 0
         self._events = []
         self._clear()
 
@@ -92,9 +95,14 @@ class Health:
 
     # ---- the tunnel ----
 
-    def start(self, now):
-        """The tunnel is up: begins to probe."""
+    def start(self, now, quiet_ms=None, phase=None):
+        """The tunnel is up: begins to probe. quiet_ms: within which the hub is to be heard, if
+        anybody knows; phase: a tick from which whole intervals are counted, or None for now:
+        tunnels of one phase are probed in the same moment."""
         self._clear()
+        self._quiet_ms = quiet_ms
+        self._heard_at = now
+        self._phase = now if phase is None else phase
         for i in range(_RING):
             self._open[i] = 0
         # Another session may go to another hub by another way.
@@ -117,12 +125,36 @@ class Health:
     def traffic(self, sent, received, now):
         """The octets that the engine has counted so far; to be told about once a second."""
         moved = received - self._received + sent - self._sent
+        if self._running and not self.ever_answered:
+            self._miss(received != self._received, now)
         self._sent = sent
         self._received = received
         idle = 0 <= moved < _IDLE_OCTETS
         if self._idle and not idle and self._running and self._due is not None:
             self._due = earliest(self._due, ticks_add(now, self._probe_ms))
         self._idle = idle
+
+    def _miss(self, heard, now):
+        """Judges a hub that has answered no probe by whether it is heard at all."""
+        if heard:
+            self._heard_at = now
+            if self.state == DOWN:
+                self._set(UNKNOWN, "the hub is heard again", now, True)
+        elif self._quiet_ms and self.state != DOWN:
+            silent_ms = ticks_diff(now, self._heard_at)
+            if silent_ms >= self._quiet_ms:
+                text = "neither an answer nor anything else for %d s" % (silent_ms // 1000)
+                self._set(DOWN, text, now, True)
+
+    @property
+    def is_alive(self):
+        """Whether its probes are answered."""
+        return self.state in (UP, DEGRADED)
+
+    @property
+    def losses(self):
+        """How many of the last 64 regular probes got lost."""
+        return self._lost
 
     @property
     def suspects(self):
@@ -152,7 +184,8 @@ class Health:
             else:
                 self._verdict_due = ticks_add(now, self._timeout_ms())
         if self._due is not None and ticks_diff(now, self._due) >= 0:
-            self._due = ticks_add(now, self._interval(now))
+            interval = self._interval(now)
+            self._due = ticks_add(now, interval - ticks_diff(now, self._phase) % interval)
             self._wanted = self._wanted or self._suspect < 0
 
     def _interval(self, now):
@@ -350,6 +383,11 @@ class Health:
             at = (self._sequence - back) & (_RING - 1)
             first = ticks_add(self._sent_at[at], self._timeout_ms())
         return earliest(first, self._due, self._burst_due, self._verdict_due)
+
+    @property
+    def has_news(self):
+        """Whether next_event() has something."""
+        return bool(self._events)
 
     def next_event(self):
         """The next (state, reason), or None."""

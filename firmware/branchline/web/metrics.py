@@ -47,6 +47,21 @@ def metrics_lines(status):
                 _number(value),
             )
             head = ""
+    found = status.get("filter") or {}
+    if found:
+        yield _head("filter_loaded", "gauge", "Whether the kernel has the filter.")
+        yield "branchline_filter_loaded %d\n" % (found.get("state") == "loaded")
+    for name, text in (
+        ("spoofed", "Packets dropped as their source is not of where they came from."),
+        ("denied", "Packets dropped as no rule allows them."),
+    ):
+        if found.get(name) is not None:
+            yield _head("filter_%s_total" % name, "counter", text)
+            yield "branchline_filter_%s_total %d\n" % (name, found[name])
+    if "servers" in status:
+        from branchline.web.hub_metrics import hub_metrics_lines
+
+        yield from hub_metrics_lines(status, _head, _escaped)
     routing = status.get("routing")
     if routing:
         for name, text in (

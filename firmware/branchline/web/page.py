@@ -129,12 +129,22 @@ function show(status) {
   document.title = status.name + " \\u2013 Branchline";
   $("name").textContent = status.name;
   const up = status.tunnels.filter(t => t.state === "up").length;
-  $("about").textContent = [up + " of " + status.tunnels.length + " tunnels up",
+  const hub = status.role === "hub";
+  $("about").textContent = [hub ? "hub" : up + " of " + status.tunnels.length + " tunnels up",
     known(status.uptime_s) ? "running for " + time(status.uptime_s) : null,
     status.version ? "version " + status.version : null].filter(known).join(" \\u00b7 ");
   const cards = el("div", status.tunnels.map(tunnel));
   cards.id = "tunnels";
   const parts = [cards], routing = status.routing;
+  if (hub) {
+    parts.push(...table("Servers", ["Name", "Device", "Clients", "State"],
+      status.servers.map(s => [s.name, s.device, s.clients, s.problem || s.state])));
+    parts.push(...table("Clients", ["Name", "Server", "From", "For", "Announced"],
+      status.clients.map(c => [c.name, c.server, c.from, time(c.for_s),
+        c.announced.join(", ") || c.note])));
+    parts.push(...table("Other hubs", ["Name", "Address", "Heard"], status.hubs.map(
+      h => [h.name, h.address, known(h.heard_s) ? time(h.heard_s) + " ago" : null])));
+  }
   if (routing) {
     parts.push(...table("Routes", ["Prefix", "Via", "Device", "Metric"],
       (routing.routes || []).map(r => [r.prefix, r.via, r.device, r.metric])));

@@ -162,7 +162,7 @@ fi
 
 mode_of() {
     case $1 in
-    *.key | */babeld.conf | */bird.conf | */gateway.json) echo 600 ;;
+    *.key | */babeld-keys.conf | */bird.conf | */gateway.json) echo 600 ;;
     *.tar) echo 644 ;;
     usr/*) echo 755 ;;
     *) echo 644 ;;
@@ -225,19 +225,27 @@ done <"$OURS/installed"
 # ---- services ----
 
 if [ "$start" = yes ]; then
+    drain=$ROOT/usr/local/lib/branchline/hub-drain
+    trap 'rm -rf "$trial"; "$drain" end' EXIT
     systemctl daemon-reload
+    fresh=  # units that have taken up everything
     while read -r unit how needs; do
         changed=no
         for path in $needs; do
             if grep -qxF "$path" "$OURS/pending"; then changed=yes; fi
         done
+        case $fresh in *" $unit "*) continue ;; esac
         systemctl enable --quiet "$unit"
         if ! systemctl is-active --quiet "$unit"; then
             say "starting $unit"
             systemctl start "$unit"
+            fresh="$fresh $unit "
         elif [ $changed = yes ]; then
-            say "$how: $unit"
+            say "$how: $unit, when nothing depends on it"
+            "$drain" away "$unit"
             systemctl "$how" "$unit"
+            "$drain" back "$unit"
+            if [ "$how" = restart ]; then fresh="$fresh $unit "; fi
         fi
     done <units
 fi

@@ -21,6 +21,7 @@ _SIGKILL = const(9)
 _SIGPIPE = const(13)
 _SIGTERM = const(15)
 _WNOHANG = const(1)
+_ETIMEDOUT = const(110)
 _PIDFD_OPEN = const(434)  # the same on every architecture
 # At least what glibc and musl want for them.
 _ATTRIBUTES = const(512)
@@ -173,6 +174,18 @@ class Children:
     def _close(self, descriptor):
         self._poller.unregister(descriptor)
         descriptor.close()
+
+
+def run(poller, ticks, argv, standard_input, timeout_ms):
+    """Runs a program to its end, at most so long; (exit code, its last lines as octets)."""
+    children = Children(poller, ticks)
+    child = children.spawn(argv, standard_input, None)
+    children.settle(timeout_ms)
+    if child.status is None:
+        child.kill()
+        children.settle(timeout_ms)
+        raise OSError(_ETIMEDOUT, argv[0] + ": " + error_text(_ETIMEDOUT))
+    return child.status, child.lines
 
 
 def _find(program):

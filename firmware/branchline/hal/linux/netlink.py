@@ -36,8 +36,8 @@ class Netlink(Descriptor):
     does that.
     """
 
-    def __init__(self):
-        super().__init__(_socket(_AF_NETLINK, _SOCK_RAW_CLOEXEC, 0))
+    def __init__(self, protocol=0):
+        super().__init__(_socket(_AF_NETLINK, _SOCK_RAW_CLOEXEC, protocol))
         if self._fd < 0:
             raise failure("open a netlink socket")
         on = struct.pack("@i", 1)
@@ -51,8 +51,15 @@ class Netlink(Descriptor):
         what: a text that says what is attempted, or (its start, a Route): routes are many, and
         the text is needed only where one fails.
         """
+        self._exchange(what, rt.request(kind, flags, self._next(), body), take)
+
+    def _next(self):
+        """The sequence number of the next request."""
         self._seq = self._seq % 0xFFFF + 1
-        message = rt.request(kind, flags, self._seq, body)
+        return self._seq
+
+    def _exchange(self, what, message, take=None):
+        """As _request, with a message that is made already and has the last _next()."""
         if _send(self._fd, message, len(message), 0) < 0:
             raise failure(_words(what))
         while not self._receive(what, take):

@@ -113,9 +113,14 @@ def attribute(kind, value):
     return struct.pack(_ATTRIBUTE, 4 + n, kind) + value + bytes(-n & 3)
 
 
+def message(kind, flags, seq, body):
+    """A whole message with just those flags."""
+    return struct.pack(_MESSAGE, _HEADER + len(body), kind, flags, seq, 0) + body
+
+
 def request(kind, flags, seq, body):
     """A whole request that the kernel is to acknowledge."""
-    return struct.pack(_MESSAGE, _HEADER + len(body), kind, flags | _REQUEST_ACK, seq, 0) + body
+    return message(kind, flags | _REQUEST_ACK, seq, body)
 
 
 def link_body(index, up=None, mtu=None, txqueuelen=None):

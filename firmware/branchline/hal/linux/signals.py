@@ -6,7 +6,7 @@ from branchline.hal.linux.descriptor import LIBC, Descriptor, failure
 
 NAMES = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
 
-_SIGHUP = const(1)
+SIGHUP = 1
 _SIGPIPE = const(13)
 _SIG_IGN = const(1)
 _SIG_BLOCK = const(0)
@@ -46,7 +46,7 @@ class Signals(Descriptor):
         _sigemptyset(self._mask)
         for number in NAMES:
             # Blocked, it would arrive in spite of being ignored.
-            if number != _SIGHUP or not _is_ignored(number):
+            if number != SIGHUP or not _is_ignored(number):
                 _sigaddset(self._mask, number)
         if _sigprocmask(_SIG_BLOCK, self._mask, None) < 0:
             raise failure("block signals")

@@ -1,0 +1,115 @@
+"""Keeps the policy of `filter` in the kernel, as a table of nftables."""
+
+from micropython import const
+
+from branchline.wire.errors import ConfigError
+from branchline.wire.overlay import Overlay
+from branchline.wire.ticks import ticks_add, ticks_diff
+
+_PATIENCE_MS = const(10_000)
+# Who reloads a ruleset of his own usually empties all tables first.
+_CHECK_MS = const(5000)
+_ENOENT = const(2)
+_EEXIST = const(17)
+
+
+class Firewall:
+    """table: app.settings.Filter; tunnels: of app.settings.Tunnel; system: app.system.System."""
+
+    def __init__(self, table, tunnels, system):
+        for i, tunnel in enumerate(tunnels):
+            if tunnel.device is None:
+                raise ConfigError(
+                    "gateway.json: tunnels[%d].device" % i,
+                    "is missing",
+                    "the filter knows tunnels by their devices",
+                )
+        self._table = table
+        self._devices = [tunnel.device for tunnel in tunnels]
+        self._system = system
+        self._loaded = False
+        self._check_due = None
+
+    def load(self, now):
+        """Puts the table into the kernel, in place of an earlier run's and in one step.
+
+        Raises OSError with a text; what was in the kernel is there still.
+        """
+        if self._system.nf_tables(_owner) == "theirs":
+            raise OSError(
+                _EEXIST,
+                "there is a table `inet branchline` that is not a gateway's: where a hub runs, no "
+                "gateway with a filter can; otherwise remove it by `nft delete table inet "
+                "branchline`",
+            )
+        self._run_nft()
+        self._loaded = True
+        self._check_due = ticks_add(now, _CHECK_MS)
+
+    def _run_nft(self):
+        with Overlay(("branchline.filter",)):
+            from branchline.filter.nft import nft_text
+
+            text = nft_text(self._table, self._devices).encode()
+        try:
+            status, lines = self._system.run(("nft", "-f", "-"), text, _PATIENCE_MS)
+        except OSError as error:
+            if error.args[0] != _ENOENT:
+                raise
+            raise OSError(
+                _ENOENT,
+                "nft is missing, so the filter cannot be enforced and no tunnel is brought up: "
+                "install nftables, or remove `filter` from gateway.json",
+            ) from None
+        if status:
+            raise OSError(
+                0,
+                "nft refuses the filter, so no tunnel is brought up: %s (exit code %d; it needs "
+                "root or CAP_NET_ADMIN, and nf_tables and nf_conntrack in the kernel)"
+                % (_complaint(lines), status),
+            )
+
+    def unload(self):
+        """Removes the table if load() has put it there. Raises OSError."""
+        if self._loaded:
+            self._loaded = False
+            self._system.nf_tables(lambda kernel: kernel.sweep())
+
+    def next_timer(self):
+        """The tick at which the table is looked for next; None before it is loaded."""
+        return self._check_due
+
+    def handle_timer(self, now):
+        """Loads the table again if it has gone; OSError if that fails, which must end the
+        tunnels."""
+        if self._check_due is None or ticks_diff(now, self._check_due) < 0:
+            return
+        self._check_due = ticks_add(now, _CHECK_MS)
+        try:
+            owner = self._system.nf_tables(_owner)
+        except OSError:
+            return  # the kernel is short of something: it is asked again
+        if owner != "ours":
+            text = "the table was removed, as by `nft flush ruleset`: it is loaded again"
+            self._system.log("error", "gateway", "filter", text)
+            self.load(now)
+
+    def status(self):
+        """A dict of JSON values."""
+        try:
+            dropped = self._system.nf_tables(lambda kernel: kernel.dropped())
+        except OSError:
+            return {"state": "unknown"}
+        if not self._loaded or dropped is None:
+            return {"state": "missing"}
+        return {"state": "loaded", "spoofed": dropped[0], "denied": dropped[1]}
+
+
+def _owner(kernel):
+    return kernel.owner()
+
+
+def _complaint(lines):
+    """What nft has said, on one line: its errors, or its last words."""
+    texts = ["".join([chr(o) if 32 <= o < 127 else "?" for o in line]) for line in lines]
+    return "; ".join([text for text in texts if "Error" in text][:2] or texts[-1:]) or "no reason"

@@ -8,6 +8,7 @@ still carries what comes.
 
 from micropython import const
 
+from branchline.app.differences import changed, routing_differences
 from branchline.tunnel.tunnel import UP
 from branchline.wire.errors import BranchlineError, ConfigError
 from branchline.wire.ticks import ticks_add, ticks_diff
@@ -17,16 +18,6 @@ from branchline.wire.ticks import ticks_add, ticks_diff
 _DRAIN_MS = const(2000)
 _MAX_DRAIN_MS = const(15_000)
 _LOOK_MS = const(250)
-# Of `routing`, what takes a restart.
-_ROUTING_KEYS = (
-    "hello_ms",
-    "rtt",
-    "stub",
-    "max_routes",
-    "max_neighbours",
-    "announce",
-    "interfaces",
-)
 
 
 class _Change:
@@ -153,29 +144,11 @@ def _content(entry):
 
 def differences(running, fresh):
     """The keys of gateway.json that have changed and that only a start takes up."""
-    names = [
-        name.partition("_")[0]
-        for name in ("address", "lans", "watchdog", "api", "state", "log_level")
-        if _plain(getattr(running, name)) != _plain(getattr(fresh, name))
-    ]
+    names = changed(running, fresh, ("address", "lans", "watchdog", "api", "state", "log_level"))
     if _entries(running) != _entries(fresh):
         names.append("tunnels")
-    if running.routing is None or fresh.routing is None:
-        return names + ["routing"] * (running.routing is not fresh.routing)
-    for name in _ROUTING_KEYS:
-        if getattr(running.routing, name) != getattr(fresh.routing, name):
-            names.append("routing." + name)
-    if (not running.routing.keys) != (not fresh.routing.keys):
-        names.append("routing.keys")
-    return names
+    return names + routing_differences(running.routing, fresh.routing)
 
 
 def _entries(config):
     return [(entry.name, entry.probe) for entry in config.tunnels]
-
-
-def _plain(value):
-    """What can be compared: settings are objects without a comparison of their own."""
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value.__dict__ if hasattr(value, "__dict__") else value

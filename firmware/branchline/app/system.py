@@ -8,7 +8,7 @@ from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
 from branchline.wire.ip import parse_address
 from branchline.wire.overlay import Overlay
-from branchline.wire.ticks import earliest
+from branchline.wire.ticks import earliest, ticks_diff
 
 # The resolver's families.
 _FAMILIES = {0: 0, 4: 2, 6: 10}
@@ -171,10 +171,14 @@ class System(BaseSystem):
         return earliest(*[part.next_timer() for part in parts])
 
     def handle_timer(self, now):
-        """Time has passed."""
+        """Time has passed; whether somebody may have got an answer or lost a program."""
+        due = self.next_timer()
+        if due is None or ticks_diff(now, due) < 0:
+            return False
         for part in (self._resolver, self._children):
             if part:
                 part.handle_timer(now)
+        return True
 
 
 def _socket_options(profile):

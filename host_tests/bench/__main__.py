@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from host_tests.bench import babel, calm, gaps, heap, report, starting, throughput
+from host_tests.bench import babel, calm, fleet, gaps, heap, report, starting, throughput
 from host_tests.bench.branches import SUBJECTS
 from host_tests.bench.subjects import STARTS, THROUGHPUT
 from host_tests.lab import LabError, faults
@@ -44,6 +44,7 @@ class Part(StrEnum):
     gaps = "gaps"
     alarms = "alarms"
     idle = "idle"
+    fleet = "fleet"
 
 
 def main(
@@ -63,6 +64,10 @@ def main(
         help=f"Only this kind of branch in gaps, alarms and idle: {', '.join(_KINDS)}.",
         show_default=False)] = None,
     minutes: Annotated[float, typer.Option(help="How long alarms are counted.")] = 10,
+    hubs: Annotated[int, typer.Option(min=2, max=7, help="Hubs of the fleet.")] = 3,
+    branches: Annotated[int, typer.Option(min=3, max=200, help="Branches of the fleet.")] = 40,
+    gateways: Annotated[int, typer.Option(
+        min=2, help="How many of these are measured; not the last one.")] = 10,
     output: Annotated[Path, typer.Option(
         help="Where the JSON goes.")] = _ROOT / "build" / "bench.json",
 ) -> None:
@@ -74,7 +79,8 @@ def main(
     this machine while nothing else runs on it: the load average is printed for you to judge.
 
     For gaps, alarms and idle, whole branches are compared: ours, and one of stock openvpn and
-    babeld, with the same hubs.
+    babeld, with the same hubs. For fleet, a whole fleet is raised from a fleet.toml, and some of
+    its branches are measured as each.
 
     `make bench` runs it all; `make bench` takes no options, this program does:
     `.venv/bin/python -m host_tests.bench throughput --rounds 5`.
@@ -87,7 +93,9 @@ def main(
     unknown = set(branch or ()) - set(_KINDS)
     if unknown:
         raise typer.BadParameter(f"no branch {unknown.pop()}: it is {' or '.join(_KINDS)}")
-    branches = tuple(_KINDS[key] for key in branch or _KINDS)
+    if gateways >= branches:
+        raise typer.BadParameter("not all branches of the fleet can be measured")
+    kinds = tuple(_KINDS[key] for key in branch or _KINDS)
     try:
         chosen = tuple(map(faults.by_name, fault)) if fault else faults.BENCH
     except KeyError as error:
@@ -96,8 +104,8 @@ def main(
     try:
         with console.status("starting") as status:
             result = _measure(set(parts or Part), seconds, rounds, starts,
-                              cipher or list(THROUGHPUT), chosen, branches, minutes,
-                              status.update)
+                              cipher or list(THROUGHPUT), chosen, kinds, minutes,
+                              (hubs, branches, gateways), status.update)
     except LabError as error:
         console.print(f"The bench stopped: {error}", style="red", markup=False)
         raise typer.Exit(1) from None
@@ -105,7 +113,8 @@ def main(
         sys.exit(130)
     report.show(console, result)
     for part, show_part in (("babel", babel.show), ("gaps", gaps.show),
-                            ("alarms", calm.show_alarms), ("idle", calm.show_idle)):
+                            ("alarms", calm.show_alarms), ("idle", calm.show_idle),
+                            ("fleet", fleet.show)):
         if part in result:
             show_part(console, result[part])
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +122,8 @@ def main(
     console.print(f"Written to {output}", highlight=False, soft_wrap=True)
 
 
-def _measure(parts, seconds, rounds, starts, ciphers, chosen, branches, minutes, note) -> dict:
+def _measure(parts, seconds, rounds, starts, ciphers, chosen, kinds, minutes, size,
+             note) -> dict:
     result = {"environment": _environment()}
     if Part.start in parts:
         result["start"] = {
@@ -131,11 +141,13 @@ def _measure(parts, seconds, rounds, starts, ciphers, chosen, branches, minutes,
     if Part.babel in parts:
         result["babel"] = babel.measure(note, rounds)
     if Part.gaps in parts:
-        result["gaps"] = gaps.measure(note, rounds, chosen, branches)
+        result["gaps"] = gaps.measure(note, rounds, chosen, kinds)
     if Part.alarms in parts:
-        result["alarms"] = calm.alarms(note, minutes, branches)
+        result["alarms"] = calm.alarms(note, minutes, kinds)
     if Part.idle in parts:
-        result["idle"] = calm.idle(note, branches)
+        result["idle"] = calm.idle(note, kinds)
+    if Part.fleet in parts:
+        result["fleet"] = fleet.measure(note, rounds, *size)
     result["environment"]["load_average_after"] = os.getloadavg()
     return result
 

@@ -7,13 +7,14 @@ import time
 
 from host_tests.lab import Host, LabError
 
-_NEWROUTE, _DELROUTE = 24, 25
-_RTMGRP_IPV4_ROUTE = 0x40
+_NEWLINK, _DELLINK, _NEWROUTE, _DELROUTE = 16, 17, 24, 25
+_RTMGRP_LINK, _RTMGRP_IPV4_ROUTE = 1, 0x40
+_IFF_UP = 1
 _SO_RCVBUFFORCE = 33
 _BUFFER = 1 << 25
 _UNICAST = 1
 _MAIN = 254
-_RTA_DST, _RTA_GATEWAY, _RTA_VIA = 1, 5, 18
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_VIA = 1, 4, 5, 18
 
 
 class RouteWatch:
@@ -21,14 +22,15 @@ class RouteWatch:
 
     def __init__(self, host: Host):
         self.hops: dict[bytes, bytes] = {}
-        self._name = host.name
+        self._devices: dict[bytes, int] = {}  # by which each of them leaves
+        self.name = host.name
         self._socket = host.call(self._open)
 
     @staticmethod
     def _open() -> socket.socket:
         sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        sock.bind((0, _RTMGRP_IPV4_ROUTE))
+        sock.bind((0, _RTMGRP_IPV4_ROUTE | _RTMGRP_LINK))
         return sock
 
     def wait(self, is_reached, timeout: float = 60.0) -> float:
@@ -39,10 +41,18 @@ class RouteWatch:
         deadline = time.monotonic() + timeout
         while not is_reached(len(self.hops)):
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-                raise LabError(f"{self._name} has {len(self.hops)} routes after {timeout:g} s")
-            self._take(self._socket.recv(1 << 16))
+            if left <= 0 or not select.select([self], [], [], left)[0]:
+                raise LabError(f"{self.name} has {len(self.hops)} routes after {timeout:g} s")
+            self.read()
         return time.monotonic()
+
+    def fileno(self) -> int:
+        """For select."""
+        return self._socket.fileno()
+
+    def read(self) -> None:
+        """Takes what the kernel tells next."""
+        self._take(self._socket.recv(1 << 16))
 
     def close(self) -> None:
         """Watch no longer."""
@@ -54,6 +64,10 @@ class RouteWatch:
             size, kind = struct.unpack_from("=IH", data, at)
             if kind in (_NEWROUTE, _DELROUTE):
                 self._change(kind == _NEWROUTE, data[at + 16 : at + size])
+            elif kind in (_NEWLINK, _DELLINK):
+                index, flags = struct.unpack_from("=iI", data, at + 20)
+                if kind == _DELLINK or not flags & _IFF_UP:
+                    self._lose(index)
             at += (size + 3) & ~3
 
     def _change(self, is_new: bool, body: bytes) -> None:
@@ -65,9 +79,15 @@ class RouteWatch:
             return
         if is_new and kind == _UNICAST and hop:
             self.hops[prefix] = hop
+            self._devices[prefix] = struct.unpack("=i", found[_RTA_OIF])[0]
         elif is_new or self.hops.get(prefix) == hop:
             # Replaced by one that leads nowhere, or deleted.
             self.hops.pop(prefix, None)
+
+    def _lose(self, index: int) -> None:
+        """The routes by a device go with it, without a word."""
+        for prefix in [each for each in self.hops if self._devices[each] == index]:
+            del self.hops[prefix]
 
 
 def _attributes(data: bytes):

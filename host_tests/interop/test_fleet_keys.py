@@ -134,6 +134,27 @@ def test_rotated_tls_crypt_v2_keys(fleet):
     fleet.client(name="new", device="tun9").start().wait_up()
 
 
+def test_a_client_roams_between_hubs_with_different_server_keys(lab):
+    """Its profile has a key for each hub; its address is the same at both."""
+    fleet = FleetNetwork(lab, {"paris": "babeld", "dublin": "bird"}).start()
+    fleet.branchctl("rotate", "tls-crypt", "--server", "dublin")
+    hub = fleet.hubs["dublin"].install()
+    hub.restart_unit(UDP, at_once=True)
+    profile = (fleet.folder / "clients/anna.ovpn").read_text()
+    assert profile.count("<connection>") == 4
+    address = None
+    for name in ("paris", "dublin"):
+        client = fleet.client(profile, name=name).start()
+        client.wait_up()
+        found = fleet.hosts["anna"].ip("-4", "-o", "address", "show", "dev", "tun0").split()[3]
+        assert address in (None, found)
+        address = found
+        client.stop()
+        fleet.hubs["paris"].servers["branchline-udp1194"].stop()
+        fleet.hubs["paris"].servers["branchline-tcp443"].stop()
+    assert "anna/" in fleet.hubs["dublin"].servers["branchline-udp1194"].log()
+
+
 def test_babels_key_is_rotated_in_three_steps(fleet):
     """Three steps; at each, whoever has taken it speaks with whoever has not."""
     hub = fleet.hubs["paris"]

@@ -80,7 +80,7 @@ class Babeld(Daemon):
             )
         for prefix in self.announce:
             lines.append(f"redistribute ip {prefix} eq {prefix.partition('/')[2]} allow")
-        return lines + ["redistribute proto 4 allow", "redistribute local deny",
+        return lines + [*self.lines, "redistribute proto 4 allow", "redistribute local deny",
                         "redistribute deny"]
 
     def _dump(self, what: str) -> list[dict[str, str]]:

@@ -26,6 +26,7 @@ from host_tests.lab.netns import Internet, Lab
 from host_tests.lab.relay import TcpRelay, UdpRelay
 from host_tests.lab.sites import (
     GATEWAY,
+    STOCK,
     STUB,
     BranchSite,
     ClientSite,
@@ -50,47 +51,50 @@ class FleetLab:
     """
 
     def __init__(self, lab: Lab, folder: Path, *, stubs: Iterable[str] = (),
-                 stub_hubs: Iterable[str] | None = None, absent: Iterable[str] = (),
-                 idle: Iterable[str] = (), slow: dict[str, float] | None = None):
+                 stock: Iterable[str] = (), stub_hubs: Iterable[str] | None = None,
+                 absent: Iterable[str] = (), idle: Iterable[str] = (),
+                 slow: dict[str, float] | None = None):
         """Make the hosts and the links between them; nothing runs yet.
 
         stubs      branches with stock clients and a static address in place of our gateway
-        stub_hubs  the hubs that these connect to, by default all
+        stock      branches with stock clients and babeld in place of our gateway
+        stub_hubs  the hubs that both connect to, by default all
         absent     members that are left out
         idle       members that are there, but not started with the others
         slow       hubs -> ms that are added to each way of branches and clients to it
         """
         fleet, record = _read(folder)
-        stubs, absent, slow = set(stubs), set(absent), slow or {}
+        stubs, stock, absent, slow = set(stubs), set(stock), set(absent), slow or {}
         self.lab, self.folder, self.fleet, self.record = lab, folder, fleet, record
         self._idle = set(idle)
-        _check_names(fleet, stubs, absent | self._idle, slow)
+        _check_names(fleet, stubs | stock, absent | self._idle, slow)
         _check_products(folder, fleet, absent)
-        outside = Internet(lab, _public_prefix(fleet), free_name("internet", fleet.members))
-        ground = Ground(lab, outside, fleet, record, folder)
-        self.internet, self._ground = outside, ground
-        self.hubs = {each.name: HubSite(ground, each) for each in fleet.hubs.values()
-                     if each.name not in absent}
-        hubs = list(stub_hubs) if stub_hubs is not None else list(fleet.hubs)
-        self.branches: dict[str, BranchSite] = {}
-        self.clients: dict[str, ClientSite] = {}
+        self.internet = Internet(lab, _public_prefix(fleet), free_name("internet", fleet.members))
+        ground = self._ground = Ground(lab, self.internet, fleet, record, folder)
+        self.hubs = {name: HubSite(ground, each) for name, each in fleet.hubs.items()
+                     if name not in absent}
+        dialled = set(fleet.hubs if stub_hubs is None else stub_hubs) & self.hubs.keys()
         with ThreadPoolExecutor(_THREADS) as pool:
-            branches = pool.map(lambda each: BranchSite(
-                ground, each, STUB if each.name in stubs else GATEWAY,
-                [hub for hub in hubs if hub not in absent]),
-                [each for each in fleet.branches.values() if each.name not in absent])
+            branches = pool.map(
+                lambda each: BranchSite(
+                    ground, each,
+                    STUB if each.name in stubs else STOCK if each.name in stock else GATEWAY,
+                    [hub for hub in fleet.hubs if hub in dialled]),
+                _without(fleet.branches, absent))
             clients = pool.map(lambda each: ClientSite(ground, each),
-                               [each for each in fleet.clients.values()
-                                if each.name not in absent])
-            self.branches.update((site.name, site) for site in branches)
-            self.clients.update((site.name, site) for site in clients)
+                               _without(fleet.clients, absent))
+            self.branches: dict[str, BranchSite] = {site.name: site for site in branches}
+            self.clients: dict[str, ClientSite] = {site.name: site for site in clients}
         relays = {name: self._slow_down(self.hubs[name], ms) for name, ms in slow.items()}
         self._name_hosts(relays)
-        self.cuts = Cuts(outside.router, {
-            site.name: End(site.uplink.device(outside.router), [
-                *(site.publics if isinstance(site, HubSite) else [site.public]),
-                *([relays[site.name]] if site.name in relays else [])])
-            for site in self.sites.values()})
+        self.cuts = Cuts(self.internet.router, {
+            site.name: self._end(site, relays) for site in self.sites.values()})
+
+    def _end(self, site: Site, relays: dict[str, str]) -> End:
+        """What can be cut off of a site; relays: of slow hubs -> their addresses."""
+        addresses = site.publics if isinstance(site, HubSite) else [site.public]
+        relay = [relays[site.name]] if site.name in relays else []
+        return End(site.uplink.device(self.internet.router), [*addresses, *relay])
 
     @property
     def sites(self) -> dict[str, Site]:
@@ -161,6 +165,10 @@ def provision(file: Path, tell: Callable[[str], None] = lambda text: None) -> No
     date. Raises branchctl's Problems and Refusal."""
     with opened(file, None, None, None, tell) as work:
         work.produce()
+
+
+def _without(members: dict, absent: set[str]) -> list:
+    return [each for name, each in members.items() if name not in absent]
 
 
 def _start(site: Site) -> Site:

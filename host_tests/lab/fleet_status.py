@@ -18,9 +18,10 @@ _PEER = re.compile(r"Peer Connection Initiated with \[AF_INET6?\]([^\s:]+(?::[^\
 
 
 def status(fleet: FleetLab) -> dict:
-    """All of it, as JSON values."""
+    """All of it, as JSON values. Who is not announced, as stubs are not, reaches nobody."""
+    known = [site for site in fleet.sites.values() if site.is_announced]
     with ThreadPoolExecutor(_THREADS) as pool:
-        reached = pool.map(lambda site: _reach(fleet, site), fleet.sites.values())
+        reached = pool.map(lambda site: _reach(fleet, site, known), known)
         routes = dict(zip(fleet.sites, pool.map(lambda site: site.devices(),
                                                 fleet.sites.values())))
         return {
@@ -43,8 +44,8 @@ def by_policy(fleet: FleetLab, source: str, target: str) -> bool:
                for each in allowed(fleet.fleet, source, target))
 
 
-def _reach(fleet: FleetLab, site: Site) -> list[dict]:
-    others = [other for other in fleet.sites.values() if other is not site]
+def _reach(fleet: FleetLab, site: Site, known: list[Site]) -> list[dict]:
+    others = [other for other in known if other is not site]
     answers = answering(site.outlook, [other.address for other in others])
     return [{"from": site.name, "to": other.name, "address": other.address,
              "allowed": by_policy(fleet, site.name, other.name),

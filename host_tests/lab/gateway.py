@@ -56,6 +56,8 @@ class Gateway:
         self.name = name or host.name
         self.heap, self.compiled, self.env = heap, compiled, dict(env or {})
         self.program = program
+        self.image_program = _ROOT / "firmware" / "image_main.py"  # the same for an image
+        self.snapshot = True  # whether it writes its status once a second, which costs time
         self.process: Process | None = None
         self.folder = host.directory / f"gateway-{self.name}"
         self.profiles = profiles
@@ -85,15 +87,16 @@ class Gateway:
         self._before = (self.host.devices(), self.host.routes())
         command = [self.program]
         if self.compiled:
-            command = [_ROOT / "firmware" / "image_main.py", _IMAGE]
+            command = [self.image_program, _IMAGE]
             if not _IMAGE.exists():
                 raise LabError(f"{_IMAGE} is missing: run `make compile`")
         options = ["-X", f"heapsize={self.heap}"] if self.heap else []
+        status = {"BRANCHLINE_STATUS": str(self._status_path)} if self.snapshot else {}
         self.process = self.host.spawn(
             str(MICROPYTHON), *options, *map(str, command), str(self.folder),
             name=f"gateway-{self.name}",
             env={"MICROPYPATH": f"{self.SOURCES}:{_LIBRARIES}:.frozen",
-                 "BRANCHLINE_STATUS": str(self._status_path), **self.env},
+                 **status, **self.env},
         )
         return self
 

@@ -46,19 +46,6 @@ class InstalledHub:
         self.run_installer(check=True)
         return self
 
-    def upgrade(self) -> "InstalledHub":
-        """Run the installer again, then restart or reload whatever the kit's units say."""
-        said = self.run_installer(check=True).stdout
-        changed = {line.split()[0] for line in said.splitlines() if line.startswith("  ")}
-        for line in (self.kit / "units").read_text().splitlines():
-            unit, how, *needs = line.split()
-            if changed & set(needs):
-                for command in self._commands(unit, "ExecReload") if how == "reload" else ():
-                    self.host.run(*command)
-                if how == "restart":
-                    self.restart_unit(unit)
-        return self
-
     def run_installer(self, check: bool = False) -> subprocess.CompletedProcess:
         """The installer's answer."""
         return self.host.run("sh", str(self.kit / "install.sh"), "--root", str(self.root),

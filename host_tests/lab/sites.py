@@ -3,6 +3,7 @@ client."""
 
 import dataclasses
 import ipaddress
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,13 +12,17 @@ from branchctl.model import Branch, Client, Fleet, Hub, Member
 from branchctl.reader import Network
 from branchctl.record import Record
 from host_tests.lab import openvpn
+from host_tests.lab.babel import MacKey
+from host_tests.lab.babeld import Babeld
 from host_tests.lab.errors import LabError
 from host_tests.lab.gateway import image_is_fresh
 from host_tests.lab.hub_kit import BundleGateway, InstalledHub
 from host_tests.lab.netns import Host, Internet, Lab
 from host_tests.lab.page import serve_page
+from host_tests.lab.process import Process
+from host_tests.lab.stock_branch import branch_babel
 
-GATEWAY, STUB = "gateway", "stub"
+GATEWAY, STOCK, STUB = "gateway", "stock", "stub"
 _SERVERS = "servers"  # the hub's device toward its data centre
 _OUTSIDE = "eth0"  # of a host behind a hub or a branch
 
@@ -188,14 +193,14 @@ class HubSite(Site):
 
 
 class BranchSite(Site):
-    """A branch with hosts on its LANs: our gateway from its bundle, or a stub (stock clients that
-    speak no Babel)."""
+    """A branch with hosts on its LANs: our gateway from its bundle, stock clients and babeld in
+    its place, or a stub (stock clients that speak no Babel)."""
 
     member: Branch
 
     def __init__(self, ground: Ground, member: Branch, kind: str = GATEWAY,
                  hubs: list[str] | None = None):
-        """hubs: to which a stub connects."""
+        """hubs: to which stock clients connect."""
         super().__init__(ground, member)
         self.kind = kind
         self.bundle = ground.folder / "bundles" / member.name
@@ -207,16 +212,31 @@ class BranchSite(Site):
             self._behind(f"{self.name}-{last}", interface, networks)
         self.gateway: BundleGateway | None = None
         self.stubs: list[openvpn.Client] = []
+        self.babel: Babeld | None = None
         if kind == GATEWAY:
             self.gateway = BundleGateway(self.host, self.bundle, compiled=image_is_fresh())
         else:
+            # babeld 1.12 aborts when it is to sign a packet while its device goes.
+            lines = "\npersist-tun\n" if kind == STOCK else ""
             self.stubs = [openvpn.Client(
-                self.host, (self.bundle / f"{hub}.ovpn").read_text(), name=f"to-{hub}",
+                self.host, (self.bundle / f"{hub}.ovpn").read_text() + lines, name=f"to-{hub}",
                 device=tunnel_device(ground.fleet, ground.record, hub)) for hub in hubs or []]
+        if kind == STOCK:
+            self.babel = self._stock_babel()
+
+    def _stock_babel(self) -> Babeld:
+        """babeld as the bundle has our gateway speak."""
+        routing = json.loads((self.bundle / "gateway.json").read_text())["routing"]
+        return branch_babel(
+            self.host, [client.device for client in self.stubs], self.virtual,
+            [str(lan.network) for lan in self.member.lans],
+            number=int(ipaddress.ip_address(self.virtual)) & 0xFF, hello_ms=routing["hello_ms"],
+            keys=tuple(MacKey(key["id"], bytes.fromhex(key["secret"]).decode())
+                       for key in routing.get("keys", ())))
 
     @property
     def is_announced(self) -> bool:
-        return self.kind == GATEWAY
+        return self.kind != STUB
 
     def start(self) -> None:
         if self.gateway:
@@ -225,11 +245,26 @@ class BranchSite(Site):
         self.host.ip("address", "replace", f"{self.virtual}/32", "dev", "lo")
         for client in self.stubs:
             client.start()
+        if self.babel:
+            self.babel.reborn()
+
+    def stop(self) -> None:
+        """Have what runs there leave in order."""
+        if self.gateway:
+            self.gateway.stop()
+        if self.babel:
+            self.babel.stop()
+        for client in self.stubs:
+            client.stop()
+
+    def processes(self) -> list[Process]:
+        """What start() has started last."""
+        started = [self.gateway, *self.stubs, self.babel]
+        return [each.process for each in started if each]
 
     def missing(self, present: dict[str, Site]) -> str:
         if self.gateway is None:
-            return next((client.process.ending() or f"{client.process.name} is not up"
-                         for client in self.stubs if not client.is_up()), "")
+            return self._missing_clients() or (self.routed(present) if self.babel else "")
         if ending := self.gateway.process.ending():
             return ending
         devices = self.host.devices()
@@ -237,6 +272,10 @@ class BranchSite(Site):
             if isinstance(site, HubSite) and self.device(hub) not in devices:
                 return f"{self.name} has no tunnel to {hub}"
         return self.routed(present)
+
+    def _missing_clients(self) -> str:
+        return next((client.process.ending() or f"{client.process.name} is not up"
+                     for client in self.stubs if not client.is_up()), "")
 
     def device(self, hub: str) -> str:
         """The branch's device toward a hub."""

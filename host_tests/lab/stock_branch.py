@@ -1,13 +1,28 @@
 """The stock competitor: a branch with one openvpn client for each hub, and babeld over them."""
 
 import time
+from collections.abc import Iterable
 
 from host_tests.lab.babeld import Babeld
 from host_tests.lab.errors import LabError
+from host_tests.lab.netns import Host
 from host_tests.lab.openvpn import Client
 from host_tests.lab.topology import Network
 
 _TIMEOUT = 20.0
+
+
+def branch_babel(host: Host, devices: Iterable[str], static: str, lans: Iterable[str],
+                 **options) -> Babeld:
+    """babeld over a branch's tunnels that relays nothing, not started; options: of Babeld."""
+    own = f"{static}/32"
+    lans = tuple(lans)
+    babel = Babeld(host, dict.fromkeys(devices, "tunnel"), announce=lans, **options)
+    babel.lines = (
+        f"redistribute local ip {own} eq 32 allow",
+        *(f"out ip {prefix} allow" for prefix in (*lans, own)), "out deny",
+    )
+    return babel
 
 
 class StockBranch:
@@ -28,15 +43,11 @@ class StockBranch:
             hub: Client(self.host, profile, name=f"{name}-{hub}", device=f"tun-{hub}")
             for hub, profile in network.profiles(name).items()
         }
-        own = (branch.lan, branch.lan6)
         self._static = f"{branch.static}/32"
-        self.babel = Babeld(
-            self.host, {f"tun-{hub}": "tunnel" for hub in self.clients}, number=branch.number,
-            announce=own, keys=(network.key,) if network.key else (), hello_ms=network.hello_ms,
-        )
-        self.babel.lines = (
-            f"redistribute local ip {self._static} eq 32 allow",
-            *(f"out ip {prefix} allow" for prefix in (*own, self._static)), "out deny",
+        self.babel = branch_babel(
+            self.host, [f"tun-{hub}" for hub in self.clients], branch.static,
+            (branch.lan, branch.lan6), number=branch.number,
+            keys=(network.key,) if network.key else (), hello_ms=network.hello_ms,
         )
 
     def start(self) -> "StockBranch":

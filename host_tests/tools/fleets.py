@@ -44,6 +44,29 @@ to = "lyon"
 allow = ["tcp/22", "udp/5000-5010", "icmp"]
 """
 
+_HUB = """\
+[hubs.h{n}]
+endpoints = ["udp://h{n}.example:1194"]
+tunnels = "10.8.{n}.0/24"
+prefixes = ["10.{n}.0.0/24"]
+"""
+
+
+def large(hubs: int, branches: int, babel: str = "babeld") -> str:
+    """The fleet.toml of hubs h1, h2... and branches b1, b2...: at most 7 and 200.
+
+    The LANs are 192.168.NUMBER.0/24; the last branch has another one, 10.64.0.0/24 behind eth2.
+    """
+    lans = [f'{{ eth1 = "192.168.{n}.0/24" }}' for n in range(1, branches + 1)]
+    lans[-1] = lans[-1].replace(" }", ', eth2 = "10.64.0.0/24" }')
+    return "".join((
+        f'network = "large"\nvirtual = "10.100.0.0/24"\nmesh = "10.8.0.0/24"\n'
+        f'[defaults]\nbabel = "{babel}"\n',
+        *(_HUB.format(n=n) for n in range(1, hubs + 1)), "[branches]\n",
+        *(f"b{n} = {{ lans = {lan} }}\n" for n, lan in enumerate(lans, 1)),
+        '[[policy]]\nfrom = "all"\nto = "all"\nallow = "any"\n',
+    ))
+
 
 @dataclasses.dataclass
 class Run:

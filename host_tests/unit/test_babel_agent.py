@@ -413,6 +413,8 @@ def test_withdrawn_prefixes_are_retracted_and_told_to_nobody_later():
     bench.agent.withdraw(*(parse_prefix(OWN) + (bench.now,)))
     said = bench.wait(1_000, (peer,))
     assert {c[6] for c in said if c[2] == "update" and c[3] == key(OWN)} == {INFINITY}
+    # Who announces it, too, was not listened to before.
+    assert [c[3] for c in said if c[2] == "route_request"] == [key(OWN)]
     assert bench.events() == []
     bench.wait(12_000, (peer,))
     said = bench.wait(5_000, (peer,))

@@ -397,6 +397,18 @@ def test_pending_requests_are_bounded():
     assert len(requests) == 63
 
 
+def test_what_is_accepted_can_change():
+    policy = Policy([rule("10.1.0.0/16"), rule("10.2.0.0/16", longest=16)])
+    prefixes = [key(name) for name in ("10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16")]
+    for rules, accepted in (
+        (None, [True, True, False]), ([rule("10.3.0.0/16")], [False, False, True]),
+        ([], [True, True, True]),
+    ):  # fmt: skip
+        if rules is not None:
+            policy.replace_accept(rules)
+        assert [policy.refusal(each, "a", PEER) is None for each in prefixes] == accepted
+
+
 def test_keys_are_found_and_let_go_in_any_order():
     # Nearly as many keys as heads: some share one.
     names = ["10.0.0.0/8", "10.0.0.0/9", "0.0.0.0/0", "::/0", "2001:db8::/32", "fd00::1/128"]

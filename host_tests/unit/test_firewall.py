@@ -5,7 +5,6 @@ from branchline.app.settings import Filter, Tunnel
 from branchline.filter.prefixes import pack
 from branchline.hal.linux.child import run
 from branchline.hal.linux.clock import ticks
-from branchline.hal.linux.poller import Poller
 from branchline.wire.errors import ConfigError
 from branchline.wire.ip import parse_prefix
 from support import raises, unhex
@@ -147,13 +146,36 @@ def test_a_table_that_goes_away_is_loaded_again():
     raises(OSError, firewall.handle_timer, firewall.next_timer())
 
 
+def test_another_table_takes_its_place_while_tunnels_go_on():
+    system = _System()
+    firewall = _firewall(system)
+    firewall.load(0)
+    fresh = _table()
+    fresh.rules = fresh.rules[:1]
+    tunnels = [Tunnel("paris", "paris.ovpn", "bl-other"), Tunnel("a", "a.ovpn", "bl-paris")]
+    firewall.reload(fresh, tunnels, 5)
+    # A tunnel keeps its former device for a while.
+    assert 'iifname { "bl-paris", "bl-other" }' in system.text and "@to_nice" not in system.text
+    before = system.text
+    firewall.reload(fresh, tunnels, 6)
+    assert system.text is before, "nothing has changed"
+    system.answer = (1, [b"Error: x"])
+    raises(OSError, firewall.reload, _table(), tunnels, 7)
+    system.answer, system.table = (0, []), None
+    firewall.handle_timer(firewall.next_timer())
+    assert system.text == before, "what was refused is not loaded later"
+    system.text = None
+    firewall.reload(None, tunnels[1:], 8)
+    assert system.text is None, "a filter goes away by a restart alone"
+    raises(ConfigError, firewall.reload, fresh, [Tunnel("paris", "paris.ovpn", None)], 9)
+
+
 def test_each_tunnel_needs_its_device():
     error = raises(ConfigError, _firewall, _System(), None)
     assert error.where == "gateway.json: tunnels[0].device"
 
 
 def test_a_program_is_run_to_its_end():
-    poller = Poller()
-    assert run(poller, ticks, ("sh", "-c", "cat; exit 3"), b"text\n", 10_000) == (3, [b"text"])
-    assert raises(OSError, run, poller, ticks, ("no-such-program",), b"", 1000).args[0] == 2
-    assert raises(OSError, run, poller, ticks, ("sleep", "60"), b"", 100).args[0] == 110
+    assert run(ticks, ("sh", "-c", "cat; exit 3"), b"text\n", 10_000) == (3, [b"text"])
+    assert raises(OSError, run, ticks, ("no-such-program",), b"", 1000).args[0] == 2
+    assert raises(OSError, run, ticks, ("sleep", "60"), b"", 100).args[0] == 110

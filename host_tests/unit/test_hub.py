@@ -144,7 +144,8 @@ class Rig:
         self.system = HubSystem()
         self.kernel = self.system.kernel
         self.kernel.left = list(left)
-        self.hub = Hub(config, self.system, self.system.log)
+        self.fresh = None
+        self.hub = Hub(config, self.system, self.system.log, lambda: self.fresh)
         self.routing = self.hub._routing = Routing()
         self.hub._start(0)
         self.tick()
@@ -296,6 +297,26 @@ def test_an_address_that_comes_late_is_waited_for():
     rig.system.error = None
     rig.tick(200)
     assert peers._socket is rig.system.socket
+
+
+def test_other_rules_are_taken_up():
+    rig = Rig()
+    rig.list("/u", ANNA, client("bob", 2, "10.100.0.51"))
+    notes = []
+    rig.hub._note = lambda level, subject, event, text: notes.append((event, text))
+    fresh = rig.fresh = Rig().config
+    fresh.skip, fresh.revoked, fresh.protocol = [], ["bob"], 99
+    rig.hub._reload(rig.system.now)
+    assert rig.kernel.routes == {"10.100.0.50/32": "tun0"}
+    assert rig.system.by_path["/u"].written.endswith(b"kill bob\n")
+    assert notes[:2] == [
+        ("reload", "taken up"),
+        ("reload", "only a restart takes up what has changed in protocol"),
+    ]
+    notes.clear()
+    fresh.name = "dublin"
+    rig.hub._reload(rig.system.now)
+    assert len(notes) == 1 and "refused" in notes[0][1]
 
 
 def test_a_hub_loads_nothing_of_a_gateway_nor_the_other_way_round():

@@ -17,7 +17,8 @@ _FULL = """{
   "clients": {"accept": ["10.100.0.0/24"], "skip": ["lyon"], "revoked": ["stolen laptop"]},
   "hubs": [{"name": "dublin", "address": "10.100.0.2"}],
   "routes": {"protocol": 191},
-  "routing": {"protocol": "babel", "interfaces": ["bl-udp1194", "bl-mesh-2"],
+  "routing": {"protocol": "babel",
+              "interfaces": ["bl-udp1194", {"device": "bl-mesh-2", "signed": false}],
               "announce": ["10.1.0.0/24"]},
   "state": "/var/lib/paris", "api": {"listen": null}, "log": {"level": "warning"}
 }"""
@@ -57,7 +58,7 @@ def test_a_full_file():
     assert (c.skip, c.revoked) == (["lyon"], ["stolen laptop"])
     assert c.hubs == [("dublin", unhex("0a640002"))]
     assert c.protocol == 191
-    assert c.routing.interfaces == ["bl-udp1194", "bl-mesh-2"]
+    assert c.routing.interfaces == [("bl-udp1194", True), ("bl-mesh-2", False)]
     assert c.routing.announce == [(unhex("0a010000"), 24)]
     assert (c.state, c.api, c.log_level) == ("/var/lib/paris", None, "warning")
 
@@ -125,7 +126,7 @@ _MISTAKES = (
     (_hub(routes={"protocol": 201}), "routes.protocol: 201 is that of the routes that Babel"),
     (_hub(routing={"protocol": "babel"}), "routing.interfaces: is missing"),
     (_hub(routing={"protocol": "babel", "interfaces": ["a", "a"]}), "routing.interfaces[1]: is"),
-    (_hub(routing={"protocol": "babel", "interfaces": ["a/b"]}), "routing.interfaces[0]: must be"),
+    (_hub(routing={"protocol": "babel", "interfaces": ["a/"]}), "routing.interfaces[0].device: "),
 )
 
 

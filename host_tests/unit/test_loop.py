@@ -32,8 +32,9 @@ _PORT = 18086
 class Clock:
     """A part that is due every `period` ms and says when it was called."""
 
-    def __init__(self, period):
+    def __init__(self, period, acts=False):
         self._period = period
+        self._acts = acts
         self._due = ticks_add(ticks(), period)
         self.looks = 0
         self.fired = 0
@@ -46,6 +47,8 @@ class Clock:
         if ticks_diff(now, self._due) >= 0:
             self.fired += 1
             self._due = ticks_add(now, self._period)
+            return self._acts
+        return False
 
 
 class Packets:
@@ -119,6 +122,44 @@ def test_packets_alone_have_nobody_look_at_the_timers():
     loop.run(60)
     assert packets.moved > 10 and clock.looks <= 3
     packets.close()
+
+
+def test_who_is_not_due_is_not_looked_at():
+    often, seldom = Clock(5), Clock(10_000)
+    Loop(Poller(), ticks, [seldom, often], lambda: often.fired == 4).run()
+    assert often.looks == 5 and seldom.looks == 1
+
+
+def test_who_acts_has_all_the_others_looked_at():
+    acting, other = Clock(5, acts=True), Clock(10_000)
+    Loop(Poller(), ticks, [other, acting], lambda: acting.fired == 3).run()
+    # Once at the start, and after each of the first two times.
+    assert other.looks == 3
+
+
+def test_a_handler_has_all_looked_at():
+    poller = Poller()
+    packets = Packets(poller, 20, moves=True)
+    clocks = [Clock(10_000), Clock(20_000)]
+    Loop(poller, ticks, clocks, lambda: packets.moved == 20).run()
+    assert [clock.looks for clock in clocks] == [21, 21]
+    packets.close()
+
+
+def test_a_part_that_comes_later_is_looked_at():
+    late = Clock(5)
+
+    class Maker(Clock):
+        def handle_timer(self, now):
+            super().handle_timer(now)
+            if self.fired == 1 and late not in parts:
+                parts.append(late)
+                return True
+            return False
+
+    parts = [Maker(5)]
+    Loop(Poller(), ticks, parts, lambda: late.fired == 2).run(1000)
+    assert late.fired == 2
 
 
 def test_an_interruption_ends_the_turn_after_all_that_was_ready():

@@ -156,22 +156,24 @@ class Rig:
     def run(self, ms):
         system = self.system
         end = system.ms + ms
+        # As app.loop: after an answer it is looked at only where that is asked for.
+        look = True
         while True:
             for probe in system.probes:
                 if probe.open and probe.answers:
-                    # It tells the poller whether a deadline may have moved.
-                    assert system.poller.callbacks[probe](True, False) is False
-                    assert system.poller.callbacks[probe](True, False) is True
-            self.supervision.handle_timer(system.now)
+                    look = not system.poller.callbacks[probe](True, False) or look
+            if look:
+                self.supervision.handle_timer(system.now)
+                due = self.supervision.next_timer()
             if system.ms == end:
                 return self
-            due = self.supervision.next_timer()
             wait = end - system.ms if due is None else max(1, ticks_diff(due, system.now))
             if any(probe.answers for probe in system.probes):
                 wait = 1
             wait = min(wait, end - system.ms)
             system.ms += wait
             system.now = ticks_add(system.now, wait)
+            look = due is not None and ticks_diff(system.now, due) >= 0
 
     def flap(self, n):
         self.silent.add("tun%d" % n)
@@ -275,6 +277,46 @@ def test_routing_may_rely_on_a_tunnel_whose_probes_are_answered():
     rig.silent.add("tun0")
     rig.up().run(10_000)
     assert rig.routing.trusts == []
+
+
+def test_all_tunnels_are_probed_in_one_moment():
+    rig = Rig(3).up(0).run(70).up(1).run(100).up(2).run(1000)
+    moments = set()
+    for _ in range(2000):
+        before = [probe.sent for probe in rig.system.probes]
+        rig.run(1)
+        after = [probe.sent for probe in rig.system.probes]
+        if after != before:
+            assert after == [n + 1 for n in before]
+            moments.add(rig.system.ms % 250)
+    assert len(moments) == 1
+
+
+def test_an_answer_asks_for_a_look_only_where_it_is_news():
+    rig = Rig(1).up()
+    asked = []
+    for _ in range(4):
+        rig.supervision.handle_timer(rig.system.now)
+        probe = rig.system.probes[0]
+        asked.append(not rig.system.poller.callbacks[probe](True, False))
+        rig.system.now = ticks_add(rig.system.now, 250)
+    assert asked == [True, False, False, False]
+
+
+def test_it_says_whether_anything_was_decided():
+    rig = Rig(2).up().run(1000)
+    assert rig.supervision.handle_timer(rig.system.now) is False
+    rig.silent.add("tun0")
+    decided = []
+    for _ in range(1000):
+        rig.system.now = ticks_add(rig.system.now, 1)
+        rig.system.ms += 1
+        for probe in rig.system.probes:
+            if probe.answers:
+                rig.system.poller.callbacks[probe](True, False)
+        if rig.supervision.handle_timer(rig.system.now):
+            decided.append(rig.told())
+    assert decided[0] == [("tun0", _INFINITY)]
 
 
 def test_a_probes_socket_is_closed_with_its_session():

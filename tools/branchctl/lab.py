@@ -25,6 +25,7 @@ from branchctl.terminal import (
 
 _ROOT = Path(__file__).resolve().parents[2]
 _INTERRUPTED = 130
+_SHOWN = 16  # hosts
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,13 +37,13 @@ app = typer.Typer(
     epilog="An afternoon in the lab: `lab up`, `lab exec lyon-desk ping nice-desk`, `lab cut lyon "
            "paris` (traffic takes another hub), `lab status`, `lab heal`, `lab down`.",
 )
-_Member = Annotated[str, typer.Argument(help="A hub, branch or client.")]
+_Member = Annotated[str, typer.Argument(metavar="A", help="A hub, branch or client.")]
 
 
 @app.command(name="up")
 def up(
     file: Annotated[Path | None, typer.Argument(
-        metavar="[FLEET.toml]", help="By default fleet.toml, or what --fleet names.")] = None,
+        metavar="FLEET.toml", help="By default fleet.toml, or what --fleet names.")] = None,
     fleet_file: FleetFile = DEFAULT_FLEET,
     fresh: Annotated[bool, typer.Option(
         "--fresh", help="Use keys made for this lab alone, not those of state/.")] = False,
@@ -70,7 +71,7 @@ def up(
         if any(each.fleet == path and each.alive for each in _kept().find()):
             raise Refusal(f"the lab of {path} is up already", "branchctl lab down takes it down")
         for each in _kept().find():
-            if not each.alive:
+            if each.fleet == path:  # a crash has left it
                 each.down()
         answer = _raise(path, as_json, fresh=fresh, stubs=stub or [], without=without or [],
                         timeout=timeout)
@@ -104,7 +105,7 @@ def status(fleet_file: FleetFile = DEFAULT_FLEET, as_json: AsJson = False) -> No
 def cut(
     a: _Member,
     b: Annotated[str | None, typer.Argument(
-        metavar="[B]", help="The other end; without it, A loses everybody.")] = None,
+        metavar="B", help="The other end; without it, A loses everybody.")] = None,
     fleet_file: FleetFile = DEFAULT_FLEET,
 ) -> None:
     """Cut the path between two members: every packet vanishes, and nobody is told.
@@ -123,8 +124,8 @@ def cut(
 @app.command(name="heal")
 def heal(
     a: Annotated[str | None, typer.Argument(
-        metavar="[A]", help="A hub, branch or client; without any, all cuts are undone.")] = None,
-    b: Annotated[str | None, typer.Argument(metavar="[B]", help="The other end.")] = None,
+        metavar="A", help="A hub, branch or client; without any, all cuts are undone.")] = None,
+    b: Annotated[str | None, typer.Argument(metavar="B", help="The other end.")] = None,
     fleet_file: FleetFile = DEFAULT_FLEET,
 ) -> None:
     """Undo a cut, named as it was cut, or all of them."""
@@ -142,9 +143,10 @@ def heal(
 @app.command(name="exec", context_settings={"ignore_unknown_options": True,
                                             "allow_interspersed_args": False})
 def execute(
-    name: Annotated[str, typer.Argument(help="A host of the lab, such as lyon or lyon-desk.")],
+    name: Annotated[str, typer.Argument(
+        metavar="HOST", help="A host of the lab, such as lyon or lyon-desk.")],
     command: Annotated[list[str], typer.Argument(
-        metavar="COMMAND...", help="What to run there.")],
+        metavar="COMMAND", help="What to run there.")],
     fleet_file: FleetFile = DEFAULT_FLEET,
 ) -> None:
     """Run a command on a host, such as `exec lyon-desk ping nice-desk` or `exec paris bash`.
@@ -173,10 +175,10 @@ def down(
 ) -> None:
     """Take the lab down, or remove what a crash has left of it. Nothing stays behind."""
     with told():
-        wanted = fleet_file.resolve()
-        chosen = [each for each in _kept().find()
-                  if everything or each.fleet == wanted or not each.alive]
-        chosen = chosen or [_lab(fleet_file)]
+        known = _kept().find()
+        chosen = known if everything else [
+            each for each in known if each.fleet == fleet_file.resolve()]
+        chosen = chosen or [_lab(fleet_file, known)]
         for each in chosen:
             with progress(f"Taking down the lab of {each.fleet}"):
                 each.down()
@@ -198,9 +200,10 @@ def _kept():
     return kept
 
 
-def _lab(fleet_file: Path):
-    """The lab of a fleet, or the only one. Raises Refusal."""
-    known = [each for each in _kept().find() if each.alive]
+def _lab(fleet_file: Path, known: list | None = None):
+    """The lab of a fleet, or the only one, of those that are known, by default all that are alive.
+    Raises Refusal."""
+    known = known if known is not None else [each for each in _kept().find() if each.alive]
     for each in known:
         if each.fleet == fleet_file.resolve():
             return each
@@ -269,7 +272,9 @@ def _tell_how_to_go_on(path: Path, answer: dict) -> None:
         note(f"{path.name} is newer than the kits; if it says something else by now, run "
              "branchctl provision and raise the lab again")
     what = "something is not up" if answer["up"] else "everything is up"
-    say(f"After {answer['seconds']:.1f} s {what}. Hosts: {', '.join(answer['hosts'])}")
+    hosts = answer["hosts"]
+    more = f" and {len(hosts) - _SHOWN} more" if len(hosts) > _SHOWN else ""
+    say(f"After {answer['seconds']:.1f} s {what}. Hosts: {', '.join(hosts[:_SHOWN])}{more}")
     say("branchctl lab exec HOST COMMAND runs something there, lab status shows who reaches whom, "
         "lab cut breaks something, lab down removes it all.")
     say(f"Logs: {answer['directory']}", style="dim")

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 _MATRIX = 12  # members at most, for a table of all pairs
+_SHOWN = 20  # differences
 _GOOD, _BAD, _DIM = "green", "red", "dim"
 
 
@@ -17,7 +18,9 @@ def status(answer: dict) -> Iterator[Table | Text]:
         yield _branches(answer["branches"])
     if answer["clients"]:
         yield _clients(answer["clients"])
-    names = [each["name"] for kind in ("hubs", "branches", "clients") for each in answer[kind]]
+    reaching = {each["from"] for each in answer["reach"]}
+    names = [each["name"] for kind in ("hubs", "branches", "clients") for each in answer[kind]
+             if each["name"] in reaching]
     if len(names) <= _MATRIX:
         yield _matrix(names, answer["reach"])
     for pair in answer["cuts"]:
@@ -93,9 +96,11 @@ def _cell(each: dict) -> Text:
 def _differences(reach: list[dict]) -> Iterator[Text]:
     """Where it is not as the policy says."""
     wrong = [each for each in reach if each["answers"] != each["allowed"]]
-    for each in wrong:
+    for each in wrong[:_SHOWN]:
         what = "answers, though no rule allows it" if each["answers"] else "does not answer"
         yield Text(f"{each['from']} -> {each['to']} ({each['address']}): {what}", style=_BAD)
+    if len(wrong) > _SHOWN:
+        yield Text(f"and {len(wrong) - _SHOWN} more, which --json tells", style=_BAD)
     if not wrong:
         allowed = sum(each["allowed"] for each in reach)
         yield Text(f"Of {len(reach)} pairs, {allowed} may ping each other and do; the others "

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 DONE, FAILED, WRONG_INPUT, DUE = range(4)
 EXIT_CODES = (
     "Exit codes: 0 done; 1 it could not be done, and the message says why; 2 the command line or "
-    "fleet.toml is wrong, and nothing was changed; 3 (`check --online`, `inventory --within`) "
-    "done, and something needs attention."
+    "fleet.toml is wrong, and nothing was changed; 3 (`check --online`, `inventory --within`, "
+    "`lab up`, `lab status`) done, and something needs attention."
 )
 
 

@@ -17,15 +17,8 @@ class Firewall:
     """table: app.settings.Filter; tunnels: of app.settings.Tunnel; system: app.system.System."""
 
     def __init__(self, table, tunnels, system):
-        for i, tunnel in enumerate(tunnels):
-            if tunnel.device is None:
-                raise ConfigError(
-                    "gateway.json: tunnels[%d].device" % i,
-                    "is missing",
-                    "the filter knows tunnels by their devices",
-                )
         self._table = table
-        self._devices = [tunnel.device for tunnel in tunnels]
+        self._devices = _devices(tunnels)
         self._system = system
         self._loaded = False
         self._check_due = None
@@ -42,15 +35,29 @@ class Firewall:
                 "gateway with a filter can; otherwise remove it by `nft delete table inet "
                 "branchline`",
             )
-        self._run_nft()
+        self._run_nft(self._table, self._devices)
         self._loaded = True
         self._check_due = ticks_add(now, _CHECK_MS)
 
-    def _run_nft(self):
-        with Overlay(("branchline.filter",)):
+    def reload(self, table, tunnels, now):
+        """Has another table take its place while the tunnels go on; None: it stays. What is no
+        device of theirs any more stays with the filter, too: a tunnel may have it for a while.
+
+        Raises ConfigError and OSError; the former table is in force then.
+        """
+        devices = self._devices + [d for d in _devices(tunnels) if d not in self._devices]
+        table = table or self._table
+        if devices == self._devices and table.__dict__ == self._table.__dict__:
+            return
+        self._run_nft(table, devices)
+        self._table, self._devices = table, devices
+        self._check_due = ticks_add(now, _CHECK_MS)
+
+    def _run_nft(self, table, devices):
+        with Overlay():
             from branchline.filter.nft import nft_text
 
-            text = nft_text(self._table, self._devices).encode()
+            text = nft_text(table, devices).encode()
         try:
             status, lines = self._system.run(("nft", "-f", "-"), text, _PATIENCE_MS)
         except OSError as error:
@@ -58,14 +65,14 @@ class Firewall:
                 raise
             raise OSError(
                 _ENOENT,
-                "nft is missing, so the filter cannot be enforced and no tunnel is brought up: "
-                "install nftables, or remove `filter` from gateway.json",
+                "nft is missing, by which the filter is loaded: install nftables, or remove "
+                "`filter` from gateway.json",
             ) from None
         if status:
             raise OSError(
                 0,
-                "nft refuses the filter, so no tunnel is brought up: %s (exit code %d; it needs "
-                "root or CAP_NET_ADMIN, and nf_tables and nf_conntrack in the kernel)"
+                "nft refuses the filter: %s (exit code %d; it needs root or CAP_NET_ADMIN, and "
+                "nf_tables and nf_conntrack in the kernel)"
                 % (_complaint(lines), status),
             )
 
@@ -103,6 +110,18 @@ class Firewall:
         if not self._loaded or dropped is None:
             return {"state": "missing"}
         return {"state": "loaded", "spoofed": dropped[0], "denied": dropped[1]}
+
+
+def _devices(tunnels):
+    """The names of their devices, by which the filter knows them."""
+    for i, tunnel in enumerate(tunnels):
+        if tunnel.device is None:
+            raise ConfigError(
+                "gateway.json: tunnels[%d].device" % i,
+                "is missing",
+                "the filter knows tunnels by their devices",
+            )
+    return [tunnel.device for tunnel in tunnels]
 
 
 def _owner(kernel):

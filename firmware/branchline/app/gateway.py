@@ -292,7 +292,12 @@ class Gateway:
                 from branchline.app.reload import Reload
 
                 self._reload = Reload(
-                    self._load, self._config, self._manager, self._routing, self._note
+                    self._load,
+                    self._config,
+                    self._manager,
+                    self._routing,
+                    self._note,
+                    self._firewall,
                 )
                 self._parts.append(self._reload)
             self._reload.begin(self._system.ticks())

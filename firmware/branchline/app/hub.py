@@ -5,37 +5,38 @@ import gc
 from micropython import const
 
 from branchline import __version__
+from branchline.app.differences import changed, routing_differences
 from branchline.app.hub_link import HubLink
 from branchline.app.hub_peers import HubPeers
 from branchline.app.loop import Loop
 from branchline.babel.prefix import address as prefix_address
 from branchline.babel.prefix import prefix_key, prefix_text
-from branchline.hal.linux.signals import NAMES, Signals
+from branchline.hal.linux.signals import NAMES, SIGHUP, Signals
 from branchline.hal.linux.sysctl import forwarding_enabled
 from branchline.hub.choice import REVOKED, Choice, Rules
 from branchline.hub.clients import Server
+from branchline.wire.errors import BranchlineError, ConfigError
 from branchline.wire.ticks import ticks_add, ticks_diff
 
 # What the kernel refused is tried again.
 _RETRY_MS = const(1000)
 _COLLECT_EVERY = const(131072)
+_AT_START = ("address", "servers", "hubs", "protocol", "api", "state", "log_level")
 
 
 class Hub:
     """config: app.hub_settings.HubConfig, with passwords read and paths absolute; system:
-    app.hub_system.HubSystem; records: app.records.Records or None; status: makes a StatusFile of
-    status(), or None."""
+    app.hub_system.HubSystem; load() reads the configuration again (ConfigError); records:
+    app.records.Records or None; status: makes a StatusFile of status(), or None."""
 
-    def __init__(self, config, system, log, records=None, status=None):
+    def __init__(self, config, system, log, load, records=None, status=None):
         self._config = config
         self._system = system
         self._log = log
+        self._load = load
         self._records = records
         self._began = system.ticks_ms()
-        own = [address for _, address in config.hubs]
-        if config.address:
-            own.append(config.address)
-        self._choice = Choice(Rules(config.accept, config.skip, config.revoked, own))
+        self._choice = Choice(self._rules())
         self._links = [self._link(settings) for settings in config.servers]
         self._peers = HubPeers(system, config.address, config.hubs, self._changed)
         self._kernel = system.client_routes(config.protocol, config.address)
@@ -58,13 +59,20 @@ class Hub:
 
             self._api = Door(system, config.api, self.status, lambda name: False)
 
+    def _rules(self):
+        config = self._config
+        own = [address for _, address in config.hubs]
+        if config.address:
+            own.append(config.address)
+        return Rules(config.accept, config.skip, config.revoked, own)
+
     def _link(self, settings):
         now = self._system.ticks()
         server = Server(settings.name, settings.device, settings.password, now)
         return HubLink(self._system, server, settings, self._changed, self._note)
 
     def run(self):
-        """Runs until SIGHUP, SIGINT or SIGTERM; returns True. The routes to clients stay, as the
+        """Runs until SIGINT or SIGTERM; returns True. The routes to clients stay, as the
         clients do; what Babel has learned is taken away."""
         if hasattr(gc, "threshold"):
             # Else what lives on is spread over the heap, and no list of clients finds room in it.
@@ -192,9 +200,11 @@ class Hub:
         return self._retry_due
 
     def handle_timer(self, now):
-        """Time has passed."""
-        if self._retry_due is not None and ticks_diff(now, self._retry_due) >= 0:
-            self._set_routes(now)
+        """Time has passed; whether that may concern the other parts."""
+        if self._retry_due is None or ticks_diff(now, self._retry_due) < 0:
+            return False
+        self._set_routes(now)
+        return True
 
     def _links_changed(self, readable, writable):
         """The kernel has dropped the routes by a link that was down or has been made anew."""
@@ -225,9 +235,34 @@ class Hub:
 
     def _signal(self, signals):
         number = signals.read()
-        if number is not None:
+        if number == SIGHUP:
+            self._reload(self._system.ticks())
+        elif number is not None:
             self._stopping = True
             self._log("info", "hub", "stop", NAMES[number])
+
+    def _reload(self, now):
+        """Takes up other rules about clients, and what Babel accepts and signs with."""
+        config = self._config
+        try:
+            fresh = self._load()
+            if (fresh.role, fresh.name) != (config.role, config.name):
+                raise ConfigError("gateway.json: name", "is another: this takes a restart")
+        except (BranchlineError, OSError) as error:
+            self._note("error", "hub", "reload", "refused, all stays as it was: " + str(error))
+            return
+        later = changed(config, fresh, _AT_START)
+        later += routing_differences(config.routing, fresh.routing)
+        for name in ("accept", "skip", "revoked"):
+            setattr(config, name, getattr(fresh, name))
+        self._choice.rules = self._rules()
+        if self._routing and fresh.routing:
+            self._routing.reload(fresh.routing, now)
+        self._note("info", "hub", "reload", "taken up")
+        if later:
+            text = "only a restart takes up what has changed in " + ", ".join(later)
+            self._note("warning", "hub", "reload", text)
+        self._changed(now)
 
     def status(self):
         """A dict of JSON values: everything that is to be seen of the hub."""

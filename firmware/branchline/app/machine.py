@@ -25,7 +25,7 @@ class Machine:
         self._system = system
         self._manager = manager
         self._records = records
-        self._note = note
+        self._tell = note
         self._servers = servers
         self._parts = parts
         self._ladder = Ladder(
@@ -38,6 +38,11 @@ class Machine:
         self._bounce = None
         self._hardware = self._progress = None
         self._turns = 0
+        self._acted = False
+
+    def _note(self, subject, event, reason, level):
+        self._acted = True
+        self._tell(subject, event, reason, level)
 
     # ---- start and end ----
 
@@ -136,13 +141,15 @@ class Machine:
         )
 
     def handle_timer(self, now):
-        """Time has passed."""
+        """Time has passed; whether anything was done."""
         self._turns = self._turns + 1 & 0xFFFFFF
+        self._acted = False
         if self._changed is not None and ticks_diff(now, self._changed) >= 0:
             self._changed = None
             self._look(now)
             if self.supervision:
                 self.supervision.wan_changed(now)
+                self._acted = True
         if self._check_due is not None and ticks_diff(now, self._check_due) >= 0:
             self._look(now)
         if self._bounce:
@@ -152,6 +159,7 @@ class Machine:
         self._climb(now)
         if self._progress and ticks_diff(now, self._progress.next_timer()) >= 0:
             self._feed(now)
+        return self._acted
 
     def _look(self, now):
         self._check_due = ticks_add(now, _CHECK_MS)

@@ -4,9 +4,9 @@ seqno, and what has to be put back after a crash; in the folder `state`."""
 from micropython import const
 
 from branchline.hal.store import Store
-from branchline.watchdog.crash_loop import CrashLoop
+from branchline.watchdog.crash_loop import WINDOW_S, CrashLoop
 from branchline.watchdog.journal import GENERATION, Journal
-from branchline.wire.ticks import ticks_diff
+from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
 _JOURNAL = "journal"
 _STARTS = "starts"
@@ -29,6 +29,7 @@ class Records:
             self._journal.load(self._store.read(name, GENERATION) or b"")
         self._starts = CrashLoop(self._store.read(_STARTS) or b"")
         self._told = None
+        self._alive_due = ticks_add(now, WINDOW_S * 1000)
 
     def starting(self):
         """Counts this start; whether it must be a safe one, after others that ended badly."""
@@ -60,12 +61,14 @@ class Records:
 
     def next_timer(self):
         """The tick of the next write, or None."""
-        return self._journal.next_timer()
+        return earliest(self._alive_due, self._journal.next_timer())
 
     def handle_timer(self, now):
         """Time has passed."""
-        if self._starts.alive(ticks_diff(now, self._began)):
-            self._write_starts()
+        if self._alive_due is not None and ticks_diff(now, self._alive_due) >= 0:
+            self._alive_due = None
+            if self._starts.alive(ticks_diff(now, self._began)):
+                self._write_starts()
         data = self._journal.pending(now)
         if data:
             self._save(data)

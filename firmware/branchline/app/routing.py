@@ -219,7 +219,7 @@ class Routing:
             self._keyring.replace([Key(*key) for key in routing.keys])
             self._keyring.set_clock(self._system.unix_time())
             mine.keys = routing.keys
-        self._policy.accept = [Rule(*rule) for rule in routing.accept]
+        self._policy.replace_accept([Rule(*rule) for rule in routing.accept])
         mine.accept = routing.accept
 
     def set_trust(self, device, trusted, lossy, now):
@@ -275,6 +275,7 @@ class Routing:
 
         def read(readable, writable):
             now = system.ticks()
+            before = self.next_timer()
             for _ in range(_BATCH):
                 packet = half.receive(buf)
                 if packet is None:
@@ -284,6 +285,8 @@ class Routing:
                     device, source, half.address, buf, n, now, system.ticks_us()
                 )
             self._drain()
+            after = self.next_timer()
+            return after is None or (before is not None and ticks_diff(after, before) >= 0)
 
         return read
 

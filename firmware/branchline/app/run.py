@@ -14,9 +14,9 @@ from branchline.wire.overlay import Overlay
 
 _USAGE = """usage: main.py FOLDER
 Runs the gateway, or hub's agent, that FOLDER/gateway.json describes, in the foreground and in this
-network namespace. SIGHUP has a gateway take up what has changed in FOLDER, without a packet lost
-where another tunnel works. SIGINT or SIGTERM stops it: servers are told, devices and routes
-removed; a hub's routes to its clients stay.
+network namespace. SIGHUP has it take up what has changed in FOLDER; a gateway does so without a
+packet lost where another tunnel works. SIGINT or SIGTERM stops it: servers are told, devices and
+routes removed; a hub's routes to its clients stay.
   BRANCHLINE_STATUS=FILE   writes a JSON snapshot of the tunnels there once a second
   BRANCHLINE_CRYPTO=NAMES  the crypto providers to use: gnutls,libcrypto,pure
   BRANCHLINE_TLS=portable  verifies servers as boards do whose interpreter has no ffi
@@ -221,7 +221,7 @@ def _gateway(folder, config, profiles, system, log, records, safe):
     if config.role == "hub":
         from branchline.app.hub import Hub
 
-        return Hub(config, system, log, records, status)
+        return Hub(config, system, log, lambda: _load(folder)[0], records, status)
     from branchline.app.engines import make_engines
     from branchline.app.gateway import Gateway
 

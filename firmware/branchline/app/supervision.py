@@ -43,7 +43,7 @@ class Supervision:
         self._system = system
         self._routing = routing
         self._note = note
-        self._second = None
+        self._second = self._phase = None
         self._watched = [
             _Watched(tunnel, Guard(tunnel.name, settings, system.random, _RESTART_MS), entry.probe)
             for tunnel, entry in zip(manager.tunnels, config.tunnels)
@@ -57,7 +57,10 @@ class Supervision:
         watched = self._find(tunnel.name)
         if kind == TUNNEL_UP:
             self._open(watched, detail)
-            watched.guard.tunnel_up(watched.probe is not None, now, detail.quiet_ms)
+            # One wake-up for all of them.
+            self._phase = now if self._phase is None else self._phase
+            probed = watched.probe is not None
+            watched.guard.tunnel_up(probed, now, detail.quiet_ms, self._phase)
         else:
             self._close(watched)
             watched.guard.tunnel_down(detail[0] in _ORDERLY, now)
@@ -93,14 +96,13 @@ class Supervision:
         system = self._system
 
         def read(readable, writable):
-            moved = False
             health = watched.guard.health
             sequence = probe.receive()
             while sequence is not None:
                 health.received(sequence, system.ticks(), system.ticks_us())
-                moved = True
                 sequence = probe.receive()
-            return not moved
+            # An answer only puts deadlines off.
+            return not health.has_news
 
         system.poller.register(probe, read)
 
@@ -126,11 +128,11 @@ class Supervision:
         return earliest(self._second, *[watched.guard.next_timer() for watched in self._watched])
 
     def handle_timer(self, now):
-        """Time has passed."""
+        """Time has passed; whether anything was decided."""
         if self._second is None or ticks_diff(now, self._second) >= 0:
             self._second = ticks_add(now, _SECOND_MS)
             self._count(now)
-        changed = False
+        changed = acted = False
         for watched in self._watched:
             guard = watched.guard
             if guard.health.suspects:
@@ -145,9 +147,11 @@ class Supervision:
                 guard.health.sent(now, self._system.ticks_us())
             guard.drain(now)
             while event := guard.next_event():
+                acted = True
                 changed = self._take(watched, event, now) or changed
         if changed:
             self._settle(now)
+        return acted
 
     def _count(self, now):
         for watched in self._watched:

@@ -8,7 +8,7 @@ from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
 from branchline.wire.ip import parse_address
 from branchline.wire.overlay import Overlay
-from branchline.wire.ticks import earliest
+from branchline.wire.ticks import earliest, ticks_diff
 
 # The resolver's families.
 _FAMILIES = {0: 0, 4: 2, 6: 10}
@@ -116,12 +116,11 @@ class System(BaseSystem):
         return self._children.spawn(argv, standard_input, on_end)
 
     def run(self, argv, standard_input, timeout_ms):
-        """(exit code, its last lines as octets) of a program that ends soon. Handlers are called
-        meanwhile, timers are not. Raises OSError: ENOENT for a missing program, ETIMEDOUT."""
-        with Overlay(("branchline.hal.linux.child",)):
+        """(exit code, its last lines) of a program that ends soon; see hal.linux.child.run."""
+        with Overlay():
             from branchline.hal.linux.child import run
 
-            return run(self.poller, ticks, argv, standard_input, timeout_ms)
+            return run(ticks, argv, standard_input, timeout_ms)
 
     def nf_tables(self, ask):
         """What ask(an NfTables) answers, which is loaded for that alone. Raises OSError."""
@@ -172,10 +171,14 @@ class System(BaseSystem):
         return earliest(*[part.next_timer() for part in parts])
 
     def handle_timer(self, now):
-        """Time has passed."""
+        """Time has passed; whether somebody may have got an answer or lost a program."""
+        due = self.next_timer()
+        if due is None or ticks_diff(now, due) < 0:
+            return False
         for part in (self._resolver, self._children):
             if part:
                 part.handle_timer(now)
+        return True
 
 
 def _socket_options(profile):

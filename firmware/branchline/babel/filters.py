@@ -67,6 +67,10 @@ class Policy:
         self.own = list(own)
         self.protected = []
 
+    def replace_accept(self, rules):
+        """Accepts by other rules from here on."""
+        self.accept = _Rules(rules)
+
     def refusal(self, key, interface, neighbour):
         """The name of the reason for not learning a route, or None."""
         if is_martian(key):

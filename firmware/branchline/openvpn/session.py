@@ -185,9 +185,10 @@ class Session:
     def handle_timer(self, now):
         """Time has passed."""
         self._now = now
-        self.needs_drain = True
-        if self._state == _DOWN:
+        due = self.next_timer()
+        if due is None or ticks_diff(now, due) < 0:
             return
+        self.needs_drain = True
         if self._deadline is not None and ticks_diff(now, self._deadline) >= 0:
             self._handshake_timeout()
         if self._push_due is not None and ticks_diff(now, self._push_due) >= 0:

@@ -31,20 +31,23 @@ class Manager:
         self._drain()
 
     def handle_timer(self, now):
-        """Time has passed."""
+        """Time has passed; whether there was any event."""
         for tunnel in self.tunnels:
             tunnel.handle_timer(now)
-        self._drain()
+        return self._drain()
 
     def next_timer(self):
         """The tick of the earliest deadline, or None."""
         return earliest(*[tunnel.next_timer() for tunnel in self.tunnels])
 
     def _drain(self):
+        found = False
         for tunnel in self.tunnels:
             while event := tunnel.next_event():
+                found = True
                 if self._on_event:
                     self._on_event(tunnel, *event)
+        return found
 
     def find(self, name):
         """The tunnel of that name, or None."""

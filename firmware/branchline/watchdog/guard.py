@@ -49,12 +49,12 @@ class Guard:
 
     # ---- what happens to the tunnel ----
 
-    def tunnel_up(self, probed, now, quiet_ms=None):
+    def tunnel_up(self, probed, now, quiet_ms=None, phase=None):
         """Its session begins; probed: whether there is a way to probe it; quiet_ms: as of
-        tunnel.engine.Link."""
+        tunnel.engine.Link; phase: of Health."""
         self.is_up = True
         if probed:
-            self.health.start(now, quiet_ms)
+            self.health.start(now, quiet_ms, phase)
         if not probed or not self.health.ever_answered:
             # The session is all there is to know.
             self.ladder.end()

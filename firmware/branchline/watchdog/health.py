@@ -79,7 +79,7 @@ class Health:
         self._silent_since = None  # octets received when a suspicion began
         self._listened = 0
         self._running = False
-        self._since = self._began = 0
+        self._since = self._began = self._phase = 0
         self._events = []
         self._clear()
 
@@ -95,10 +95,12 @@ class Health:
 
     # ---- the tunnel ----
 
-    def start(self, now, quiet_ms=None):
+    def start(self, now, quiet_ms=None, phase=None):
         """The tunnel is up: begins to probe; quiet_ms: within which the hub is to be heard, if
-        anybody knows."""
+        anybody knows. phase: a tick from which whole intervals are counted, or None for now;
+        tunnels of one phase are probed in the same moment."""
         self._clear()
+        self._phase = now if phase is None else phase
         self._quiet_ms = quiet_ms
         self._heard_at = now
         for i in range(_RING):
@@ -182,7 +184,8 @@ class Health:
             else:
                 self._verdict_due = ticks_add(now, self._timeout_ms())
         if self._due is not None and ticks_diff(now, self._due) >= 0:
-            self._due = ticks_add(now, self._interval(now))
+            interval = self._interval(now)
+            self._due = ticks_add(now, interval - ticks_diff(now, self._phase) % interval)
             self._wanted = self._wanted or self._suspect < 0
 
     def _interval(self, now):
@@ -380,6 +383,11 @@ class Health:
             at = (self._sequence - back) & (_RING - 1)
             first = ticks_add(self._sent_at[at], self._timeout_ms())
         return earliest(first, self._due, self._burst_due, self._verdict_due)
+
+    @property
+    def has_news(self):
+        """Whether next_event() has something."""
+        return bool(self._events)
 
     def next_event(self):
         """The next (state, reason), or None."""

@@ -13,7 +13,7 @@ class Poller:
 
     handler(readable, writable) is called with two bools. It may register and unregister any
     object, and must bear being called with nothing to read (its read then returns None). It
-    returns True if nothing happened that moves a deadline.
+    returns True if nothing happened that brings a deadline forward or concerns another part.
     """
 
     def __init__(self):

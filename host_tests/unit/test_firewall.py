@@ -1,8 +1,9 @@
 """The policy in the kernel: when it is loaded, what is refused, and what is left as it is."""
 
 from branchline.app.firewall import Firewall
-from branchline.app.settings import Filter, Tunnel
+from branchline.app.settings import Tunnel
 from branchline.filter.prefixes import pack
+from branchline.filter.table import Table
 from branchline.hal.linux.child import run
 from branchline.hal.linux.clock import ticks
 from branchline.wire.errors import ConfigError
@@ -19,7 +20,7 @@ def _table():
         (True, "hubs", unhex("000000ffff 110035 0035")),
         (False, "nice", unhex("010000ffff 0600500050 0613881392 060000ffff")),
     ]
-    return Filter(pack([parse_prefix("192.168.11.0/24")]), peers, rules)
+    return Table(pack([parse_prefix("192.168.11.0/24")]), peers, rules)
 
 
 class _Kernel:
@@ -48,11 +49,11 @@ class _System:
     def log(self, *entry):
         self.logged.append(entry)
 
-    def nf_tables(self, ask):
-        return ask(_Kernel(self))
+    def ask(self, question):
+        return question(_Kernel(self))
 
-    def run(self, argv, standard_input, timeout_ms):
-        assert argv == ("nft", "-f", "-") and timeout_ms
+    def run(self, argv, standard_input):
+        assert argv == ("nft", "-f", "-")
         if isinstance(self.answer, OSError):
             raise self.answer
         self.text = standard_input.decode()
@@ -62,7 +63,7 @@ class _System:
 
 
 def _firewall(system, device="bl-paris"):
-    return Firewall(_table(), [Tunnel("paris", "paris.ovpn", device)], system)
+    return Firewall(_table(), [Tunnel("paris", "paris.ovpn", device)], system, system.log)
 
 
 def test_the_rules_in_the_words_of_nft():

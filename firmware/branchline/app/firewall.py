@@ -13,13 +13,38 @@ _ENOENT = const(2)
 _EEXIST = const(17)
 
 
-class Firewall:
-    """table: app.settings.Filter; tunnels: of app.settings.Tunnel; system: app.system.System."""
+class Kernel:
+    """What enforces the table, reached by code that is loaded for that alone."""
 
-    def __init__(self, table, tunnels, system):
+    def run(self, argv, standard_input):
+        """(exit code, its last lines) of a program; see hal.linux.child.run."""
+        with Overlay():
+            from branchline.hal.linux.child import run
+            from branchline.hal.linux.clock import ticks
+
+            return run(ticks, argv, standard_input, _PATIENCE_MS)
+
+    def ask(self, question):
+        """What question(a hal.linux.nf_tables.NfTables) answers. Raises OSError."""
+        with Overlay():
+            from branchline.hal.linux.nf_tables import NfTables
+
+            tables = NfTables()
+            try:
+                return question(tables)
+            finally:
+                tables.close()
+
+
+class Firewall:
+    """table: filter.table.Table; tunnels: of app.settings.Tunnel; kernel: a Kernel; log:
+    app.log.Log."""
+
+    def __init__(self, table, tunnels, kernel, log):
         self._table = table
         self._devices = _devices(tunnels)
-        self._system = system
+        self._kernel = kernel
+        self._log = log
         self._loaded = False
         self._check_due = None
 
@@ -28,7 +53,7 @@ class Firewall:
 
         Raises OSError with a text; what was in the kernel is there still.
         """
-        if self._system.nf_tables(_owner) == "theirs":
+        if self._kernel.ask(_owner) == "theirs":
             raise OSError(
                 _EEXIST,
                 "there is a table `inet branchline` that is not a gateway's: where a hub runs, no "
@@ -59,7 +84,7 @@ class Firewall:
 
             text = nft_text(table, devices).encode()
         try:
-            status, lines = self._system.run(("nft", "-f", "-"), text, _PATIENCE_MS)
+            status, lines = self._kernel.run(("nft", "-f", "-"), text)
         except OSError as error:
             if error.args[0] != _ENOENT:
                 raise
@@ -80,7 +105,7 @@ class Firewall:
         """Removes the table if load() has put it there. Raises OSError."""
         if self._loaded:
             self._loaded = False
-            self._system.nf_tables(lambda kernel: kernel.sweep())
+            self._kernel.ask(lambda tables: tables.sweep())
 
     def next_timer(self):
         """The tick at which the table is looked for next; None before it is loaded."""
@@ -93,18 +118,18 @@ class Firewall:
             return
         self._check_due = ticks_add(now, _CHECK_MS)
         try:
-            owner = self._system.nf_tables(_owner)
+            owner = self._kernel.ask(_owner)
         except OSError:
             return  # the kernel is short of something: it is asked again
         if owner != "ours":
             text = "the table was removed, as by `nft flush ruleset`: it is loaded again"
-            self._system.log("error", "gateway", "filter", text)
+            self._log("error", "gateway", "filter", text)
             self.load(now)
 
     def status(self):
         """A dict of JSON values."""
         try:
-            dropped = self._system.nf_tables(lambda kernel: kernel.dropped())
+            dropped = self._kernel.ask(lambda tables: tables.dropped())
         except OSError:
             return {"state": "unknown"}
         if not self._loaded or dropped is None:
@@ -124,8 +149,8 @@ def _devices(tunnels):
     return [tunnel.device for tunnel in tunnels]
 
 
-def _owner(kernel):
-    return kernel.owner()
+def _owner(tables):
+    return tables.owner()
 
 
 def _complaint(lines):

@@ -7,13 +7,10 @@ from branchline.hal.linux.sockets import BUFFER
 from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
 from branchline.wire.ip import parse_address
-from branchline.wire.overlay import Overlay
 from branchline.wire.ticks import earliest, ticks_diff
 
 # The resolver's families.
 _FAMILIES = {0: 0, 4: 2, 6: 10}
-# EINVAL, EPROTONOSUPPORT, EOPNOTSUPP: a kernel without it.
-_NO_NF_TABLES = (22, 93, 95)
 
 
 class _Numeric:
@@ -114,34 +111,6 @@ class System(BaseSystem):
 
             self._children = Children(self.poller, ticks)
         return self._children.spawn(argv, standard_input, on_end)
-
-    def run(self, argv, standard_input, timeout_ms):
-        """(exit code, its last lines as octets) of a program that ends soon. Handlers are called
-        meanwhile, timers are not. Raises OSError: ENOENT for a missing program, ETIMEDOUT."""
-        with Overlay(("branchline.hal.linux.child",)):
-            from branchline.hal.linux.child import run
-
-            return run(self.poller, ticks, argv, standard_input, timeout_ms)
-
-    def nf_tables(self, ask):
-        """What ask(an NfTables) answers, which is loaded for that alone. Raises OSError."""
-        with Overlay():
-            from branchline.hal.linux.nf_tables import NfTables
-
-            kernel = NfTables()
-            try:
-                return ask(kernel)
-            finally:
-                kernel.close()
-
-    def sweep_filter(self):
-        """Removes the filter that a crash has left; whether there was one."""
-        try:
-            return self.nf_tables(lambda kernel: kernel.sweep())
-        except OSError as error:
-            if error.args[0] not in _NO_NF_TABLES:
-                raise
-            return False
 
     def settle(self, timeout_ms):
         """Waits until all programs that were started have ended."""

@@ -18,13 +18,17 @@ class BranchSubject:
     key: str
     engine: str | None = None
 
-    def start(self, network, branch: str) -> "StockBranch | Gateway":
-        """Start it on a branch of a lab.topology.Network, with all its tunnels up on return."""
+    def start(self, network, branch: str, snapshot: bool = True) -> "StockBranch | Gateway":
+        """Start it on a branch of a lab.topology.Network, with all its tunnels up on return;
+        snapshot: whether our gateway writes its status each second, which it is asked for here
+        but not by default."""
         if self.engine is None:
             started = StockBranch(network, branch).start()
         else:
             started = network.gateway(branch, engine=self.engine, compiled=True,
-                                      routing={"stub": True}).start()
+                                      routing={"stub": True})
+            started.snapshot = snapshot
+            started.start()
         started.wait_up()
         return started
 

@@ -67,7 +67,7 @@ def idle(note, subjects: tuple[BranchSubject, ...] = SUBJECTS) -> dict:
         taken = {}
         for subject in subjects:
             note(f"idle: {subject.name} with {TUNNELS} tunnels, {_IDLE_S:g} s")
-            branch = subject.start(network, next(iter(network.branches)))
+            branch = subject.start(network, next(iter(network.branches)), snapshot=False)
             time.sleep(_CALM_S)
             before = cpu_seconds(branch.host)
             time.sleep(_IDLE_S)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from host_tests.bench.branches import cpu_seconds, process_seconds, resident_kb
 from host_tests.bench.fleet_routes import FleetRoutes, Hops, key, keys
-from host_tests.lab import Lab
+from host_tests.lab import Lab, LabError
 from host_tests.lab.fleet_lab import FleetLab
 from host_tests.lab.sites import BranchSite, HubSite, Site
 from host_tests.tools.fleets import EXTRA
@@ -71,7 +71,10 @@ class FleetNetwork:
         """Start everything; until each measured branch and each hub has all routes."""
         began = time.monotonic()
         self.fleet.start()
-        return self._until(began, self._watched, self._is_complete)
+        try:
+            return self._until(began, self._watched, self._is_complete)
+        except LabError:
+            raise LabError("; ".join(self.fleet.missing())) from None
 
     def join(self) -> tuple[float, float]:
         """Start one branch beside all the others; until it has all routes, and until all measured
@@ -167,6 +170,7 @@ class FleetNetwork:
 
     def ended(self) -> str:
         """How a program has ended that should run; "" if all run."""
-        sites = (*self.measured, *(site.hub for site in self.fleet.hubs.values()))
+        sites = (*self.fleet.branches.values(),
+                 *(site.hub for site in self.fleet.hubs.values()))
         return next((ending for site in sites for process in site.processes()
-                     if (ending := process.ending())), "")
+                     if process and (ending := process.ending())), "")

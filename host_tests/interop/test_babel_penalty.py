@@ -31,7 +31,8 @@ _QUIET = 2.0  # s after which BIRD tells a change at once
 
 def _branches(lab, peers):
     """A network; lyon's console, its relays by data centre; nice's gateway."""
-    network = make_network(lab, peers, ("lyon", "nice"), key=MacKey(), hello_ms=_HELLO_MS)
+    network = make_network(lab, peers, ("lyon", "nice"), key=MacKey(), hello_ms=_HELLO_MS,
+                           half_life=0)
     lyon = Console(network, "lyon")
     relays = {name: network.own_path(lyon.gateway, name) for name in network.centres}
     lyon.gateway.start().wait_up()

@@ -52,6 +52,7 @@ def _reaches_hub(fleet) -> bool:
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.takes(50)
 def test_a_machine_is_installed_updated_and_goes_back_from_what_does_not_work(fleet, machine):
     machine.start()
     machine.start_init()

@@ -147,6 +147,7 @@ def test_all_reach_each_other_as_the_policy_says_and_not_otherwise(fleet):
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.takes(40)
 def test_all_others_go_on_without_a_hub_and_find_it_again(fleet):
     """Each hub loses power, as soon as the one before has it again. Paris serves the clients,
     which then go to another hub by themselves."""

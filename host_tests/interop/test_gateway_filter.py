@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 
 import pytest
@@ -43,6 +44,16 @@ def test_what_passes_and_what_is_dropped_at_the_branch_itself(fleet):
     desk.run("ping", "-c", "1", "-W", "1", "-I", "198.51.100.1", _SERVER, check=False)
     assert gateway.fresh_status()["filter"]["spoofed"] == 1
 
+    # What SIGHUP takes up.
+    path = gateway.folder / "gateway.json"
+    config = json.loads(path.read_text())
+    config["filter"]["rules"].append({"from": "hubs", "allow": ["tcp/8080"]})
+    path.write_text(json.dumps(config))
+    gateway.process.signal(signal.SIGHUP)
+    gateway.wait_event("gateway", "reload")
+    with desk.call(socket.create_server, (_DESK, 8080)):
+        server.call(socket.create_connection, (_DESK, 8080), 5).close()
+
     # Whoever reloads a ruleset of his own empties all tables.
     host.run("nft", "flush", "ruleset")
     gateway.wait_event("gateway", "filter")
@@ -66,7 +77,7 @@ def test_it_stays_after_a_crash_and_no_tunnel_comes_up_without_it(fleet):
     before = host.devices(), host.routes()
     failing = fleet.gateway("lyon", env={"PATH": f"{folder}:{os.environ['PATH']}"}).start()
     assert failing.process.wait() == 1
-    failing.wait_for("nft refuses the filter, so no tunnel is brought up: Error: not today")
+    failing.wait_for("nft refuses the filter: Error: not today")
     assert (host.devices(), host.routes()) == before
     assert "chain former" in host.run("nft", "list", "table", "inet", "branchline").stdout
 

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 from host_tests.lab.errors import LabError
-from host_tests.lab.gateway import _MICROPYTHON
+from host_tests.lab.gateway import MICROPYTHON
 from host_tests.lab.netns import Host
 from host_tests.lab.process import Process
 
@@ -58,7 +58,7 @@ class LinuxMachine:
     def start(self, interpreter: bool = True) -> "LinuxMachine":
         """Let it be reached; without an interpreter it is a machine that lacks one."""
         if interpreter:
-            (self.folder / "bin" / "micropython").symlink_to(_MICROPYTHON)
+            (self.folder / "bin" / "micropython").symlink_to(MICROPYTHON)
         self.sshd = self.host.spawn("unshare", "--mount", "--propagation", "private", "sh", "-c",
                                     _APART.format(folder=self.folder), name="sshd")
         self.sshd.wait_for("Server listening on 0.0.0.0")

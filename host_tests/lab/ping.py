@@ -12,6 +12,11 @@ import time
 
 _ECHO = {4: (8, 0), 6: (128, 129)}  # request and reply types
 _MAX_DATAGRAM = 65535
+# On a busy machine this thread may not run for a second: what comes meanwhile must find room, and
+# what it owes must not overflow the queues in between.
+_BUFFER = 8 << 20
+_RCVBUFFORCE = 33  # SO_RCVBUFFORCE of Linux: beyond net.core.rmem_max
+_OWES = 0.1  # seconds of requests that are sent late, close upon each other
 
 
 @dataclasses.dataclass
@@ -78,15 +83,20 @@ class Pinger:
 
     def _open(self) -> socket.socket:
         if self._version == 4:
-            return socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-        return socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.getprotobyname("ipv6-icmp"))
+            opened = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        else:
+            protocol = socket.getprotobyname("ipv6-icmp")
+            opened = socket.socket(socket.AF_INET6, socket.SOCK_RAW, protocol)
+        with contextlib.suppress(PermissionError):  # in a user namespace of an old kernel
+            opened.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _BUFFER)
+        return opened
 
     def _loop(self, count: int | None = None) -> None:
         with self._socket:
             due = time.monotonic()
             while not self._stopping.is_set() and self.result.sent != count:
                 self._send()
-                due += self._interval
+                due = max(due + self._interval, time.monotonic() - _OWES)
                 self._receive_until(due, all_back=self.result.sent == count)
             self._receive_until(time.monotonic() + self._timeout, all_back=True)
 

@@ -2,9 +2,9 @@
 
 import struct
 
-from branchline.app.settings import Filter
 from branchline.filter.judge import HERE, INTO, OUT, SENT, THROUGH, Judge
 from branchline.filter.prefixes import holds, pack, texts
+from branchline.filter.table import Table
 from branchline.wire.ip import parse_address, parse_prefix
 from branchline.wire.ticks import PERIOD
 from support import MACHINE_CODE, heap_lock, heap_unlock, unhex
@@ -22,7 +22,7 @@ def service(protocol, low=0, high=65535):
 
 def table():
     """hubs: any from here; nice: may ping here, and open TCP 80 and UDP 5000 to 5010."""
-    return Filter(
+    return Table(
         pack([parse_prefix(p) for p in ("192.168.11.0/24", "10.100.0.11", "fd00:11::/64")]),
         {
             "hubs": pack([parse_prefix(p) for p in ("10.1.0.0/16", "fd00:1::/64")]),

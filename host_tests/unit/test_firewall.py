@@ -1,11 +1,17 @@
 """The policy in the kernel: when it is loaded, what is refused, and what is left as it is."""
 
 from branchline.app.firewall import Firewall
-from branchline.app.settings import Filter, Tunnel
+from branchline.app.settings import Tunnel
 from branchline.filter.prefixes import pack
+<<<<<<< HEAD
 from branchline.hal.clock import ticks
 from branchline.hal.linux.child import run
 from branchline.hal.poller import Poller
+=======
+from branchline.filter.table import Table
+from branchline.hal.linux.child import run
+from branchline.hal.linux.clock import ticks
+>>>>>>> main
 from branchline.wire.errors import ConfigError
 from branchline.wire.ip import parse_prefix
 from support import raises, unhex
@@ -20,7 +26,7 @@ def _table():
         (True, "hubs", unhex("000000ffff 110035 0035")),
         (False, "nice", unhex("010000ffff 0600500050 0613881392 060000ffff")),
     ]
-    return Filter(pack([parse_prefix("192.168.11.0/24")]), peers, rules)
+    return Table(pack([parse_prefix("192.168.11.0/24")]), peers, rules)
 
 
 class _Kernel:
@@ -49,11 +55,11 @@ class _System:
     def log(self, *entry):
         self.logged.append(entry)
 
-    def nf_tables(self, ask):
-        return ask(_Kernel(self))
+    def ask(self, question):
+        return question(_Kernel(self))
 
-    def run(self, argv, standard_input, timeout_ms):
-        assert argv == ("nft", "-f", "-") and timeout_ms
+    def run(self, argv, standard_input):
+        assert argv == ("nft", "-f", "-")
         if isinstance(self.answer, OSError):
             raise self.answer
         self.text = standard_input.decode()
@@ -63,7 +69,7 @@ class _System:
 
 
 def _firewall(system, device="bl-paris"):
-    return Firewall(_table(), [Tunnel("paris", "paris.ovpn", device)], system)
+    return Firewall(_table(), [Tunnel("paris", "paris.ovpn", device)], system, system.log)
 
 
 def test_the_rules_in_the_words_of_nft():
@@ -147,13 +153,36 @@ def test_a_table_that_goes_away_is_loaded_again():
     raises(OSError, firewall.handle_timer, firewall.next_timer())
 
 
+def test_another_table_takes_its_place_while_tunnels_go_on():
+    system = _System()
+    firewall = _firewall(system)
+    firewall.load(0)
+    fresh = _table()
+    fresh.rules = fresh.rules[:1]
+    tunnels = [Tunnel("paris", "paris.ovpn", "bl-other"), Tunnel("a", "a.ovpn", "bl-paris")]
+    firewall.reload(fresh, tunnels, 5)
+    # A tunnel keeps its former device for a while.
+    assert 'iifname { "bl-paris", "bl-other" }' in system.text and "@to_nice" not in system.text
+    before = system.text
+    firewall.reload(fresh, tunnels, 6)
+    assert system.text is before, "nothing has changed"
+    system.answer = (1, [b"Error: x"])
+    raises(OSError, firewall.reload, _table(), tunnels, 7)
+    system.answer, system.table = (0, []), None
+    firewall.handle_timer(firewall.next_timer())
+    assert system.text == before, "what was refused is not loaded later"
+    system.text = None
+    firewall.reload(None, tunnels[1:], 8)
+    assert system.text is None, "a filter goes away by a restart alone"
+    raises(ConfigError, firewall.reload, fresh, [Tunnel("paris", "paris.ovpn", None)], 9)
+
+
 def test_each_tunnel_needs_its_device():
     error = raises(ConfigError, _firewall, _System(), None)
     assert error.where == "gateway.json: tunnels[0].device"
 
 
 def test_a_program_is_run_to_its_end():
-    poller = Poller()
-    assert run(poller, ticks, ("sh", "-c", "cat; exit 3"), b"text\n", 10_000) == (3, [b"text"])
-    assert raises(OSError, run, poller, ticks, ("no-such-program",), b"", 1000).args[0] == 2
-    assert raises(OSError, run, poller, ticks, ("sleep", "60"), b"", 100).args[0] == 110
+    assert run(ticks, ("sh", "-c", "cat; exit 3"), b"text\n", 10_000) == (3, [b"text"])
+    assert raises(OSError, run, ticks, ("no-such-program",), b"", 1000).args[0] == 2
+    assert raises(OSError, run, ticks, ("sleep", "60"), b"", 100).args[0] == 110

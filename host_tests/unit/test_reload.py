@@ -2,6 +2,7 @@
 
 from branchline.app.reload import Reload, differences
 from branchline.app.settings import Config, Lan, Routing, Tunnel
+from branchline.filter.table import Table
 from branchline.tunnel.tunnel import DOWN, UP
 from branchline.wire.errors import ConfigError
 from branchline.wire.ticks import PERIOD, ticks_add
@@ -231,6 +232,33 @@ def _changed(change):
     return differences(running, fresh)
 
 
+class _Firewall:
+    def __init__(self):
+        self.taken = []
+        self.fails = None
+
+    def reload(self, table, tunnels, now):
+        if self.fails:
+            raise self.fails
+        self.taken.append((table, [tunnel.name for tunnel in tunnels]))
+
+
+def test_the_filter_changes_first_or_nothing_does():
+    rig = _Rig()
+    firewall = _Firewall()
+    rig.reload = Reload(rig._load, rig.config, rig, rig.routing, rig._note, firewall)
+    rig.config.filter = Table((b"", b""), {}, [])
+    rig.folder = _config(a=b"2", b=b"1")
+    rig.folder.filter = Table((b"", b""), {}, [(True, "hubs", bytes(5))])
+    firewall.fails = OSError(0, "nft refuses the filter")
+    rig.reload.begin(rig.now)
+    assert rig.reload.next_timer() is None and "nft refuses" in rig.notes[-1][2], rig.notes
+    firewall.fails = None
+    rig.reload.begin(rig.now)
+    assert firewall.taken == [(rig.folder.filter, ["a", "b"])]
+    assert rig.reload.next_timer() is not None
+
+
 def _set(*path):
     """A change: the value at the end of path is another."""
 
@@ -252,6 +280,7 @@ def test_what_only_a_restart_takes_up():
         (_set("routing", "accept", [(_LAN, 24, None, None, None)]), []),
         (_set("tunnels", _config(a=b"1", b=b"1").tunnels), ["tunnels"]),
         (_set("tunnels", _config(b=b"1").tunnels), ["tunnels"]),
+        (_set("filter", Table((b"", b""), {}, [])), ["filter"]),
         (_set("address", b"\x0a\0\0\1"), ["address"]),
         (_set("lans", []), ["lans"]),
         (_set("lans", [other]), ["lans"]),

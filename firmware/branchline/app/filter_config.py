@@ -3,9 +3,9 @@
 from micropython import const
 
 from branchline.app.json_object import JsonObject, fail, prefix
-from branchline.app.settings import Filter
 from branchline.filter.packet import ANY, ICMP, SERVICE, TCP, UDP
 from branchline.filter.prefixes import pack
+from branchline.filter.table import Table
 from branchline.wire.ip import format_prefix, masked
 from branchline.wire.nearest import nearest
 
@@ -22,7 +22,7 @@ _PROTOCOLS = {"any": ANY, "icmp": ICMP, "tcp": TCP, "udp": UDP}
 
 
 def read_filter(item, config):
-    """The Filter of a JsonObject; config: the Config as far as it is read. Raises ConfigError."""
+    """The Table of a JsonObject; config: the Config as far as it is read. Raises ConfigError."""
     item.allow("peers", "rules")
     own = _own(config)
     if not own:
@@ -38,7 +38,7 @@ def read_filter(item, config):
     rules = [_rule(JsonObject(value, at), peers) for at, value in items]
     if sum([len(rule[2]) for rule in rules]) > SERVICE * MAX_SERVICES:
         _too_many(item.at("rules"), "services", MAX_SERVICES)
-    return Filter(pack(own), peers, rules)
+    return Table(pack(own), peers, rules)
 
 
 def _own(config):

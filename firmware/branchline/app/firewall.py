@@ -13,20 +13,38 @@ _ENOENT = const(2)
 _EEXIST = const(17)
 
 
-class Firewall:
-    """table: app.settings.Filter; tunnels: of app.settings.Tunnel; system: app.system.System."""
+class Kernel:
+    """What enforces the table, reached by code that is loaded for that alone."""
 
-    def __init__(self, table, tunnels, system):
-        for i, tunnel in enumerate(tunnels):
-            if tunnel.device is None:
-                raise ConfigError(
-                    "gateway.json: tunnels[%d].device" % i,
-                    "is missing",
-                    "the filter knows tunnels by their devices",
-                )
+    def run(self, argv, standard_input):
+        """(exit code, its last lines) of a program; see hal.linux.child.run."""
+        with Overlay():
+            from branchline.hal.linux.child import run
+            from branchline.hal.linux.clock import ticks
+
+            return run(ticks, argv, standard_input, _PATIENCE_MS)
+
+    def ask(self, question):
+        """What question(a hal.linux.nf_tables.NfTables) answers. Raises OSError."""
+        with Overlay():
+            from branchline.hal.linux.nf_tables import NfTables
+
+            tables = NfTables()
+            try:
+                return question(tables)
+            finally:
+                tables.close()
+
+
+class Firewall:
+    """table: filter.table.Table; tunnels: of app.settings.Tunnel; kernel: a Kernel; log:
+    app.log.Log."""
+
+    def __init__(self, table, tunnels, kernel, log):
         self._table = table
-        self._devices = [tunnel.device for tunnel in tunnels]
-        self._system = system
+        self._devices = _devices(tunnels)
+        self._kernel = kernel
+        self._log = log
         self._loaded = False
         self._check_due = None
 
@@ -35,37 +53,51 @@ class Firewall:
 
         Raises OSError with a text; what was in the kernel is there still.
         """
-        if self._system.nf_tables(_owner) == "theirs":
+        if self._kernel.ask(_owner) == "theirs":
             raise OSError(
                 _EEXIST,
                 "there is a table `inet branchline` that is not a gateway's: where a hub runs, no "
                 "gateway with a filter can; otherwise remove it by `nft delete table inet "
                 "branchline`",
             )
-        self._run_nft()
+        self._run_nft(self._table, self._devices)
         self._loaded = True
         self._check_due = ticks_add(now, _CHECK_MS)
 
-    def _run_nft(self):
-        with Overlay(("branchline.filter",)):
+    def reload(self, table, tunnels, now):
+        """Has another table take its place while the tunnels go on; None: it stays. What is no
+        device of theirs any more stays with the filter, too: a tunnel may have it for a while.
+
+        Raises ConfigError and OSError; the former table is in force then.
+        """
+        devices = self._devices + [d for d in _devices(tunnels) if d not in self._devices]
+        table = table or self._table
+        if devices == self._devices and table.__dict__ == self._table.__dict__:
+            return
+        self._run_nft(table, devices)
+        self._table, self._devices = table, devices
+        self._check_due = ticks_add(now, _CHECK_MS)
+
+    def _run_nft(self, table, devices):
+        with Overlay():
             from branchline.filter.nft import nft_text
 
-            text = nft_text(self._table, self._devices).encode()
+            text = nft_text(table, devices).encode()
         try:
-            status, lines = self._system.run(("nft", "-f", "-"), text, _PATIENCE_MS)
+            status, lines = self._kernel.run(("nft", "-f", "-"), text)
         except OSError as error:
             if error.args[0] != _ENOENT:
                 raise
             raise OSError(
                 _ENOENT,
-                "nft is missing, so the filter cannot be enforced and no tunnel is brought up: "
-                "install nftables, or remove `filter` from gateway.json",
+                "nft is missing, by which the filter is loaded: install nftables, or remove "
+                "`filter` from gateway.json",
             ) from None
         if status:
             raise OSError(
                 0,
-                "nft refuses the filter, so no tunnel is brought up: %s (exit code %d; it needs "
-                "root or CAP_NET_ADMIN, and nf_tables and nf_conntrack in the kernel)"
+                "nft refuses the filter: %s (exit code %d; it needs root or CAP_NET_ADMIN, and "
+                "nf_tables and nf_conntrack in the kernel)"
                 % (_complaint(lines), status),
             )
 
@@ -73,7 +105,7 @@ class Firewall:
         """Removes the table if load() has put it there. Raises OSError."""
         if self._loaded:
             self._loaded = False
-            self._system.nf_tables(lambda kernel: kernel.sweep())
+            self._kernel.ask(lambda tables: tables.sweep())
 
     def next_timer(self):
         """The tick at which the table is looked for next; None before it is loaded."""
@@ -86,18 +118,18 @@ class Firewall:
             return
         self._check_due = ticks_add(now, _CHECK_MS)
         try:
-            owner = self._system.nf_tables(_owner)
+            owner = self._kernel.ask(_owner)
         except OSError:
             return  # the kernel is short of something: it is asked again
         if owner != "ours":
             text = "the table was removed, as by `nft flush ruleset`: it is loaded again"
-            self._system.log("error", "gateway", "filter", text)
+            self._log("error", "gateway", "filter", text)
             self.load(now)
 
     def status(self):
         """A dict of JSON values."""
         try:
-            dropped = self._system.nf_tables(lambda kernel: kernel.dropped())
+            dropped = self._kernel.ask(lambda tables: tables.dropped())
         except OSError:
             return {"state": "unknown"}
         if not self._loaded or dropped is None:
@@ -105,8 +137,20 @@ class Firewall:
         return {"state": "loaded", "spoofed": dropped[0], "denied": dropped[1]}
 
 
-def _owner(kernel):
-    return kernel.owner()
+def _devices(tunnels):
+    """The names of their devices, by which the filter knows them."""
+    for i, tunnel in enumerate(tunnels):
+        if tunnel.device is None:
+            raise ConfigError(
+                "gateway.json: tunnels[%d].device" % i,
+                "is missing",
+                "the filter knows tunnels by their devices",
+            )
+    return [tunnel.device for tunnel in tunnels]
+
+
+def _owner(tables):
+    return tables.owner()
 
 
 def _complaint(lines):

@@ -8,6 +8,7 @@ from branchline import BUILD_TIME, __version__
 from branchline.app.loop import Loop
 from branchline.tunnel.manager import Manager
 from branchline.tunnel.tunnel import TUNNEL_UP, UP
+from branchline.wire.overlay import Overlay
 
 _PAUSE_MS = const(2000)
 # How long stock processes may take to leave; then they are killed.
@@ -38,9 +39,9 @@ class Gateway:
             self._routing = Routing(config, system, self._server_addresses, records)
         self._firewall = None
         if config.filter:
-            from branchline.app.firewall import Firewall
+            from branchline.app.firewall import Firewall, Kernel
 
-            self._firewall = Firewall(config.filter, config.tunnels, system)
+            self._firewall = Firewall(config.filter, config.tunnels, Kernel(), log)
         self._devices = {}
         self._supervision = self._machine = None
         snapshot = status(self.status) if status else None
@@ -142,8 +143,13 @@ class Gateway:
         if left:
             text = "removed %d routes of an earlier run" % left
             self._log("warning", "gateway", "sweep", text)
-        if not self._firewall and self._system.sweep_filter():
-            self._log("warning", "gateway", "sweep", "removed the filter of an earlier run")
+        if not self._firewall:
+            with Overlay():
+                from branchline.hal.linux.nf_tables import sweep
+
+                if sweep():
+                    text = "removed the filter of an earlier run"
+                    self._log("warning", "gateway", "sweep", text)
 
     def _start_machine(self):
         if not self._config.watchdog.probe_ms and not self._config.watchdog.device:
@@ -292,7 +298,12 @@ class Gateway:
                 from branchline.app.reload import Reload
 
                 self._reload = Reload(
-                    self._load, self._config, self._manager, self._routing, self._note
+                    self._load,
+                    self._config,
+                    self._manager,
+                    self._routing,
+                    self._note,
+                    self._firewall,
                 )
                 self._parts.append(self._reload)
             self._reload.begin(self._system.ticks())

@@ -1,9 +1,9 @@
 """A changed gateway.json and changed profiles, taken up while the tunnels go on (SIGHUP).
 
-Keys and what routing accepts change in place. A tunnel whose profile has changed gets another
-engine: one after the other, each only while another tunnel works, so that a profile that does not
-work takes no branch off the network. Before that its traffic is moved to the others, while it
-still carries what comes.
+Keys, what routing accepts and the filter change in place. A tunnel whose profile has changed gets
+another engine: one after the other, each only while another tunnel works, so that a profile that
+does not work takes no branch off the network. Before that its traffic is moved to the others,
+while it still carries what comes.
 """
 
 from micropython import const
@@ -32,14 +32,16 @@ class _Change:
 class Reload:
     """load() reads the gateway's folder and returns (Config, make), make(names) the engines of
     some tunnels (ConfigError); config: the app.settings.Config that runs; routing:
-    app.routing.Routing or None; note(subject, event, reason, level)."""
+    app.routing.Routing or None; note(subject, event, reason, level); firewall:
+    app.firewall.Firewall or None."""
 
-    def __init__(self, load, config, manager, routing, note):
+    def __init__(self, load, config, manager, routing, note, firewall=None):
         self._load = load
         self._config = config
         self._manager = manager
         self._routing = routing
         self._note = note
+        self._firewall = firewall
         self._changes = []
         self._leaving = None  # the change whose tunnel's traffic is being moved
         self._since = self._due = None
@@ -53,6 +55,9 @@ class Reload:
                 raise ConfigError("gateway.json: name", "is another: this takes a restart")
             entries = [entry for entry in config.tunnels if self._has_changed(entry)]
             engines = make([entry.name for entry in entries])
+            if self._firewall:
+                # Before any tunnel gets another device.
+                self._firewall.reload(config.filter, config.tunnels, now)
         except (BranchlineError, OSError) as error:
             self._note("gateway", "reload", "refused, all stays as it was: " + str(error), "error")
             return
@@ -90,14 +95,15 @@ class Reload:
         return self._due
 
     def handle_timer(self, now):
-        """Time has passed."""
+        """Time has passed; whether the tunnels or routing may have been told something."""
         if self._due is None or ticks_diff(now, self._due) < 0:
-            return
+            return False
         if self._leaving and self._has_left(self._leaving.tunnel, now):
             self._replace(self._leaving, now)
         elif self._leaving is None:
             self._next(now)
         self._due = ticks_add(now, _LOOK_MS) if self._changes else None
+        return True
 
     def _next(self, now):
         for change in self._changes:
@@ -144,7 +150,8 @@ def _content(entry):
 
 def differences(running, fresh):
     """The keys of gateway.json that have changed and that only a start takes up."""
-    names = changed(running, fresh, ("address", "lans", "watchdog", "api", "state", "log_level"))
+    names = ["filter"] if (running.filter is None) != (fresh.filter is None) else []
+    names += changed(running, fresh, ("address", "lans", "watchdog", "api", "state", "log_level"))
     if _entries(running) != _entries(fresh):
         names.append("tunnels")
     return names + routing_differences(running.routing, fresh.routing)

@@ -42,7 +42,7 @@ def read_routing(item, of_hub=False):
     routing.max_neighbours = item.number("max_neighbours", routing.max_neighbours, 1, 1024)
     routing.keys = [_key(JsonObject(value, at)) for at, value in item.items("keys", _MAX_KEYS)]
     if item.has("announce"):
-        routing.announce = [prefix(value, at) for at, value in item.items("announce", _MAX_ITEMS)]
+        routing.announce = [prefix(value, at) for at, value in item.items("announce", _MAX_RULES)]
     routing.accept = []
     for at, value in item.items("accept", _MAX_RULES):
         routing.accept += _accept(value, at)

@@ -15,7 +15,7 @@ class Config:
         self.lans = []  # of Lan
         self.tunnels = []  # of Tunnel, at least one
         self.routing = None  # Routing
-        self.filter = None  # Filter, or None: whatever the tunnels carry may pass
+        self.filter = None  # filter.table.Table, or None: whatever the tunnels carry may pass
         self.watchdog = Watchdog()
         self.state = "state"  # the folder of what is kept over a restart, or None: nothing is
         # Where the API listens: (4 or 16 octets, port), or None.
@@ -69,19 +69,6 @@ class Routing:
         # of (network octets, prefix length, shortest, longest, device, neighbour's octets)
         self.accept = []
         self.interfaces = []  # a hub's: of (device, whether packets are signed there)
-
-
-class Filter:
-    """`filter`: what may pass between the tunnels and what is behind this gateway."""
-
-    def __init__(self, own, peers, rules):
-        # Sets as branchline.filter.prefixes packs them: what is behind this gateway, and the
-        # others by the names that rules give them.
-        self.own = own
-        self.peers = peers
-        # of (whether this side opens it, the others' name, services), the last as octets: five
-        # for each, as branchline.filter.packet reads them.
-        self.rules = rules
 
 
 class Watchdog:

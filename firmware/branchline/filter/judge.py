@@ -28,7 +28,7 @@ _ECHO_REQUEST = (8, 128)
 
 
 class Judge:
-    """table: app.settings.Filter, or what looks like it. `dropped` counts by reason."""
+    """table: filter.table.Table. `dropped` counts by reason."""
 
     def __init__(self, table):
         self._own = table.own

@@ -64,8 +64,8 @@ parameter-problem } accept
 
 
 def nft_text(table, devices):
-    """What `nft -f` loads in one step, in place of the table that is there: for table, an
-    app.settings.Filter or what looks like it, on packets of the devices of these names."""
+    """What `nft -f` loads in one step, in place of the table that is there: the rules of a
+    filter.table.Table for packets of the devices of these names."""
     names = ", ".join(['"' + device + '"' for device in devices])
     sets = _sets("own", table.own)
     for name in sorted(table.peers):

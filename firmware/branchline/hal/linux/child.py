@@ -7,6 +7,7 @@ from micropython import const
 
 from branchline.hal.linux.descriptor import LIBC, Descriptor, error_text, failure
 from branchline.hal.linux.libc import addressof
+from branchline.hal.linux.poller import Poller
 from branchline.wire.errors import Unsupported
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 
@@ -176,9 +177,10 @@ class Children:
         descriptor.close()
 
 
-def run(poller, ticks, argv, standard_input, timeout_ms):
-    """Runs a program to its end, at most so long; (exit code, its last lines as octets)."""
-    children = Children(poller, ticks)
+def run(ticks, argv, standard_input, timeout_ms):
+    """Runs a program to its end, at most so long, and nothing else meanwhile; (exit code, its
+    last lines as octets). Raises OSError: ENOENT for a missing program, ETIMEDOUT."""
+    children = Children(Poller(), ticks)
     child = children.spawn(argv, standard_input, None)
     children.settle(timeout_ms)
     if child.status is None:

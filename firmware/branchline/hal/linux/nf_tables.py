@@ -26,6 +26,7 @@ _OBJECT_DATA = const(4)
 _COUNTER = b"\0\0\0\1"
 _COUNTER_PACKETS = const(2)
 _ENOENT = const(2)
+_NO_NF_TABLES = (22, 95)  # EINVAL, EOPNOTSUPP
 
 _TABLE = rt.attribute(_NAME, b"branchline\0")
 # By this counter a gateway's table is told from that of a hub's kit.
@@ -99,3 +100,19 @@ class NfTables(Netlink):
 def _family(family, resource=0):
     """struct nfgenmsg."""
     return struct.pack(">BBH", family, 0, resource)
+
+
+def sweep():
+    """Removes a gateway's table, if there is one; whether there was. Raises OSError."""
+    try:
+        kernel = NfTables()
+    except OSError:
+        return False  # a kernel without nfnetlink
+    try:
+        return kernel.sweep()
+    except OSError as error:
+        if error.args[0] not in _NO_NF_TABLES:
+            raise
+        return False
+    finally:
+        kernel.close()

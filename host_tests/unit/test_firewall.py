@@ -3,15 +3,9 @@
 from branchline.app.firewall import Firewall
 from branchline.app.settings import Tunnel
 from branchline.filter.prefixes import pack
-<<<<<<< HEAD
+from branchline.filter.table import Table
 from branchline.hal.clock import ticks
 from branchline.hal.linux.child import run
-from branchline.hal.poller import Poller
-=======
-from branchline.filter.table import Table
-from branchline.hal.linux.child import run
-from branchline.hal.linux.clock import ticks
->>>>>>> main
 from branchline.wire.errors import ConfigError
 from branchline.wire.ip import parse_prefix
 from support import raises, unhex

@@ -19,8 +19,8 @@ class Kernel:
     def run(self, argv, standard_input):
         """(exit code, its last lines) of a program; see hal.linux.child.run."""
         with Overlay():
+            from branchline.hal.clock import ticks
             from branchline.hal.linux.child import run
-            from branchline.hal.linux.clock import ticks
 
             return run(ticks, argv, standard_input, _PATIENCE_MS)
 

@@ -8,6 +8,7 @@ from branchline import BUILD_TIME, __version__
 from branchline.app.loop import Loop
 from branchline.tunnel.manager import Manager
 from branchline.tunnel.tunnel import TUNNEL_UP, UP
+from branchline.wire.errors import ConfigError
 from branchline.wire.overlay import Overlay
 
 _PAUSE_MS = const(2000)
@@ -39,6 +40,10 @@ class Gateway:
             self._routing = Routing(config, system, self._server_addresses, records)
         self._firewall = None
         if config.filter:
+            if not system.filters:
+                raise ConfigError(
+                    "gateway.json: filter", "cannot be enforced on this board", "remove it"
+                )
             from branchline.app.firewall import Firewall, Kernel
 
             self._firewall = Firewall(config.filter, config.tunnels, Kernel(), log)
@@ -143,7 +148,7 @@ class Gateway:
         if left:
             text = "removed %d routes of an earlier run" % left
             self._log("warning", "gateway", "sweep", text)
-        if not self._firewall:
+        if not self._firewall and self._system.filters:
             with Overlay():
                 from branchline.hal.linux.nf_tables import sweep
 

@@ -7,11 +7,7 @@ from branchline.hal.linux.brief_interface import BriefInterface
 from branchline.hal.linux.sockets import BUFFER
 from branchline.hal.linux.tun import open_tun
 from branchline.hal.linux.udp import open_udp
-from branchline.wire.overlay import Overlay
 from branchline.wire.ticks import earliest, ticks_diff
-
-# EINVAL, EPROTONOSUPPORT, EOPNOTSUPP: a kernel without it.
-_NO_NF_TABLES = (22, 93, 95)
 
 
 def _gnutls():
@@ -42,8 +38,8 @@ class System(BaseSystem):
 
     # As many as gateway.json may ask for.
     max_routes = 16384
-    # Stock clients run beside the gateway.
-    runs_programs = True
+    # Stock clients run beside the gateway, and the kernel filters packets.
+    runs_programs = filters = True
 
     @property
     def providers(self):
@@ -139,34 +135,6 @@ class System(BaseSystem):
 
             self._children = Children(self.poller, ticks)
         return self._children.spawn(argv, standard_input, on_end)
-
-    def run(self, argv, standard_input, timeout_ms):
-        """(exit code, its last lines as octets) of a program that ends soon. Handlers are called
-        meanwhile, timers are not. Raises OSError: ENOENT for a missing program, ETIMEDOUT."""
-        with Overlay(("branchline.hal.linux.child",)):
-            from branchline.hal.linux.child import run
-
-            return run(self.poller, ticks, argv, standard_input, timeout_ms)
-
-    def nf_tables(self, ask):
-        """What ask(an NfTables) answers, which is loaded for that alone. Raises OSError."""
-        with Overlay():
-            from branchline.hal.linux.nf_tables import NfTables
-
-            kernel = NfTables()
-            try:
-                return ask(kernel)
-            finally:
-                kernel.close()
-
-    def sweep_filter(self):
-        """Removes the filter that a crash has left; whether there was one."""
-        try:
-            return self.nf_tables(lambda kernel: kernel.sweep())
-        except OSError as error:
-            if error.args[0] not in _NO_NF_TABLES:
-                raise
-            return False
 
     def settle(self, timeout_ms):
         """Waits until all programs that were started have ended."""

@@ -51,8 +51,8 @@ class System:
     # Prefixes. lwIP's table has room for twice as many routes (boards/c_modules/routes.c): some
     # are the tunnels' own.
     max_routes = 64
-    # The engine `openvpn` is for systems that can start one.
-    runs_programs = False
+    # The engine `openvpn` is for systems that can start one; nobody calls filter.judge yet.
+    runs_programs = filters = False
     providers = (("mbedtls", _mbedtls), ("pure", _pure))
 
     def __init__(self, log):
@@ -68,18 +68,6 @@ class System:
         self._resolver = self._time = None
         if unix_time() < BUILD_TIME:
             set_clock(BUILD_TIME)
-
-    @staticmethod
-    def nf_tables(ask):
-        """There is no nftables. Raises OSError."""
-        raise OSError(
-            _EOPNOTSUPP, "this board cannot enforce a filter yet: remove it from gateway.json"
-        )
-
-    @staticmethod
-    def sweep_filter():
-        """Nothing outlives a run; whether there was something."""
-        return False
 
     def prepare(self, config, folder):
         """Brings the board's wires up, gets an address and the time. Raises ConfigError."""
@@ -259,7 +247,11 @@ class System:
         return earliest(*[part.next_timer() for part in parts])
 
     def handle_timer(self, now):
-        """Time has passed."""
+        """Time has passed; whether somebody may have got an answer."""
+        due = self.next_timer()
+        if due is None or ticks_diff(now, due) < 0:
+            return False
         for part in (self._resolver, self._time):
             if part:
                 part.handle_timer(now)
+        return True

@@ -7,7 +7,7 @@ from micropython import const
 
 from branchline.hal.linux.descriptor import LIBC, Descriptor, error_text, failure
 from branchline.hal.linux.libc import addressof
-from branchline.hal.linux.poller import Poller
+from branchline.hal.poller import Poller
 from branchline.wire.errors import Unsupported
 from branchline.wire.ticks import earliest, ticks_add, ticks_diff
 

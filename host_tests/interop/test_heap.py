@@ -1,8 +1,8 @@
 """How little memory the compiled gateway needs.
 
-`w` has MicroPython size the heap by the words of this machine: 104wk are 208 KB where pointers have
-64 bits. As on a board, the code itself lies outside the heap. The watchdog, the journal and the
-API's door want some more than the tunnels alone.
+`w` has MicroPython size the heap by the words of this machine: 104wk are 208 KB where pointers
+have 64 bits. As on a board, the code itself lies outside the heap. The watchdog, the journal and
+the API's door want some more than the tunnels alone.
 """
 
 import pytest

@@ -76,8 +76,9 @@ tools: setup  ## branchctl: good and bad fleets, interrupted runs, what it makes
 # Most of their time these tests wait for each other's packets, so more run at once than fit cores.
 interop: setup compile firmware  ## the gateway against stock peers, in network namespaces
 	@sh tools/setup/setup.sh browser
-	@$(PYTHON) -m pytest -n 6 --dist load --maxschedchunk 1 \
+	@$(PYTHON) -m pytest -n 6 --dist load --maxschedchunk 1 -m 'not calm' \
 	    --ignore-glob='*/test_board*.py' host_tests/interop
+	@$(PYTHON) -m pytest -m calm host_tests/interop/test_fleet_hitless.py
 
 # Apart from `make test`, since it takes a cross compiler and builds an image.
 board: setup compile firmware  ## the bare-metal board in QEMU: flashed, against stock peers

@@ -11,6 +11,7 @@ from host_tests.lab import Host, Lab, LabError, Link, Pki, Server, privileges
 def pytest_configure(config):
     """As a user, go on in a user namespace; the output must be the terminal's by then."""
     config.addinivalue_line("markers", "takes(seconds): how long it takes, if that is long")
+    config.addinivalue_line("markers", "calm: counts single packets: nothing runs beside")
     capture = config.pluginmanager.getplugin("capturemanager")
     capture.suspend_global_capture(in_=True)
     try:

@@ -8,6 +8,7 @@ from host_tests.interop.fleet_support import FleetNetwork
 from host_tests.interop.openvpn_support import eventually
 from host_tests.lab.ping import Pinger
 
+pytestmark = pytest.mark.calm
 DESK = "192.168.12.2"
 UDP, TCP = "openvpn-server@branchline-udp1194.service", "openvpn-server@branchline-tcp443.service"
 MESH = "openvpn-server@branchline-mesh-{}.service"

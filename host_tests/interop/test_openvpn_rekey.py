@@ -71,7 +71,7 @@ def test_rekey_after_octets(pair):
 def test_rekeys_over_a_lossy_path_lose_only_what_the_path_loses(pair):
     server = pair.server(reneg_sec=0, keepalive=(1, 30), server_lines=("tls-timeout 1",))
     relay = UdpRelay(pair.hub, pair.remote(), 2194, target=(pair.remote(), 1194))
-    running = gateway(pair, server.profile("lyon", relay.remote, lines=("reneg-sec 2",)))
+    running = gateway(pair, server.profile("lyon", relay.remote, lines=("reneg-sec 4",)))
     running.wait_up()
     relay.up.choose = relay.down.choose = _lose_control(seed=5)
     with pair.branch.pinger(server.address, interval=0.005) as pinger:

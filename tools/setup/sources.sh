@@ -7,18 +7,16 @@
 
 ROOT=.toolchain/sources
 STAMP=.toolchain/sources-key
-# Where they stay when a newer release has taken their place on the mirrors.
-ARCHIVE=https://snapshot.debian.org/archive/debian/20261030T120000Z
 APT_HELPER=/usr/lib/apt/apt-helper
 
 # fetch_source PATH SHA256 FOLDER: downloads a file of Debian's pool and unpacks it as FOLDER.
 fetch_source() {
     file=$ROOT/${1##*/}
-    for base in $(debian_mirror) "$ARCHIVE"; do
-        "$APT_HELPER" -qq -o APT::Sandbox::User="$(id -un)" download-file \
-            "${base%/}/pool/main/$1" "$file" "SHA256:$2" >&2 && break
-    done
-    [ -f "$file" ] || die "the download of ${1##*/} failed; its message is above"
+    mirror=$(debian_mirror)
+    "$APT_HELPER" -qq -o APT::Sandbox::User="$(id -un)" download-file \
+        "${mirror%/}/pool/main/$1" "$file" "SHA256:$2" >&2 ||
+        die "the download of ${1##*/} failed; its message is above. If a newer release has taken its
+place on the mirror, name the newer one, and its SHA-256, in tools/setup/sources.sh"
     mkdir -p "$ROOT/$3"
     tar -xf "$file" -C "$ROOT/$3" --strip-components 1
     rm "$file"

@@ -62,6 +62,9 @@ class LinuxBoard:
             raise Refusal(f"{found['foreign']} at {where} holds files of something else",
                           "move them away there")
         self._check_interpreter(found)
+        if not found.get("nft"):
+            raise Refusal(f"{where} has no nft, which the gateway enforces its filter with",
+                          "install the package nftables there")
         return Machine(found["micropython"], found["version"],
                        ARCHITECTURES[int(found["architecture"])], found["systemd"] == "1", boot)
 

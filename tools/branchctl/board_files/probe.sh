@@ -6,6 +6,7 @@ echo "user $(id -u)"
 echo "system $(uname -s)"
 micropython=$(command -v micropython || true)
 echo "micropython $micropython"
+echo "nft $(PATH=$PATH:/usr/sbin:/sbin command -v nft || true)"
 if [ -n "$micropython" ]; then
     "$micropython" -c 'import sys
 print("version", ".".join([str(n) for n in sys.implementation[1][:3]]))

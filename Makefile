@@ -74,7 +74,7 @@ tools: setup  ## branchctl: good and bad fleets, interrupted runs, what it makes
 	@$(PYTHON) -m pytest -n 2 host_tests/tools
 
 # Most of their time these tests wait for each other's packets, so more run at once than fit cores.
-interop: setup compile firmware  ## the gateway against stock peers, in network namespaces
+interop: setup compile  ## the gateway against stock peers, in network namespaces
 	@sh tools/setup/setup.sh browser
 	@$(PYTHON) -m pytest -n 6 --dist load --maxschedchunk 1 -m 'not calm' \
 	    --ignore-glob='*/test_board*.py' host_tests/interop

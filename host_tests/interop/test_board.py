@@ -81,7 +81,7 @@ def _joined(lab):
 
 
 def _hops(network, source, address: str) -> list[str]:
-    return [network.owner(hop) for hop in trace(source, address)]
+    return [network.lab.owner(hop) for hop in trace(source, address)]
 
 
 def test_a_lan_behind_the_board_reaches_both_data_centres_and_survives_a_cut(lab):

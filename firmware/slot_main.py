@@ -4,7 +4,7 @@ import json
 import sys
 
 from branchboot.disk import pieces
-from branchboot.manifest import Manifest, ManifestError
+from branchboot.manifest import MAX_OCTETS, Manifest, ManifestError
 from branchboot.slots import Slots
 from branchboot.update import Update, UpdateError
 
@@ -19,7 +19,6 @@ starts it starts it again when it ends, whatever the code, unless it was stopped
 """
 
 _INCOMING = "/incoming/"
-_MAX_MANIFEST = 16384
 _NOTHING_TO_START = 3
 _IMAGE = "/branchline.romfs"
 
@@ -57,7 +56,7 @@ def _start(choice):
 
 
 def _update(slots):
-    return Update(slots, Manifest(sys.stdin.buffer.read(_MAX_MANIFEST + 1)), "linux")
+    return Update(slots, Manifest(sys.stdin.buffer.read(MAX_OCTETS + 1)), "linux")
 
 
 def _missing(slots):

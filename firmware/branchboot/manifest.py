@@ -9,7 +9,7 @@ import json
 
 FILE = "MANIFEST"
 
-_MAX_OCTETS = 16384
+MAX_OCTETS = 16384
 _MAX_FILES = 128
 _MAX_NAME = 64
 _SHA256 = 64  # hexadecimal digits
@@ -26,7 +26,7 @@ class Manifest:
     """data: the MANIFEST's octets. Raises ManifestError."""
 
     def __init__(self, data):
-        if len(data) > _MAX_OCTETS:
+        if len(data) > MAX_OCTETS:
             raise ManifestError("MANIFEST is longer than 16 KB")
         try:
             value = json.loads(data)

@@ -13,7 +13,7 @@ from binascii import hexlify
 import deflate
 import vfs
 
-from branchboot.disk import fingerprint, make_folder
+from branchboot.disk import make_folder
 from branchboot.manifest import Manifest
 from branchboot.slots import KEYS, NAMES, Slots
 from branchboot.update import Update, UpdateError
@@ -84,11 +84,6 @@ class SegmentUpdate(Update):
             hexlify(hashlib.sha256(self._other[at : at + BLOCK]).digest()[:_SUM]).decode()
             for at in range(0, self._size, BLOCK)
         ]
-
-    def missing_keys(self):
-        """The names of keys that must be sent."""
-        return [name for name, entry in self._manifest.keys.items()
-                if fingerprint(self._disk, self._key_path(name)) != entry]
 
     def begin(self):
         """From here on the slot that does not run is none."""

@@ -12,7 +12,7 @@ replaced in one step: a power cut leaves the decision before or the one after.
 import json
 
 from branchboot.disk import Disk, fingerprint, make_folder, put, read
-from branchboot.manifest import FILE, Manifest, ManifestError
+from branchboot.manifest import FILE, MAX_OCTETS, Manifest, ManifestError
 
 RECORD = "RECORD"
 KEYS = "keys"
@@ -20,7 +20,6 @@ STATE = "state"
 NAMES = ("a", "b")
 
 _MAX_RECORD = 1024
-_MAX_MANIFEST = 16384
 _MAX_SAID = 200
 _FAILED_STARTS = 3
 
@@ -62,7 +61,7 @@ class Slots:
 
     def manifest(self, slot):
         """A slot's Manifest, or None."""
-        data = slot and read(self.disk, self.folder(slot) + "/" + FILE, _MAX_MANIFEST)
+        data = slot and read(self.disk, self.folder(slot) + "/" + FILE, MAX_OCTETS)
         if not data:
             return None
         try:

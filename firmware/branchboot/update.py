@@ -41,10 +41,12 @@ class Update:
     def missing(self):
         """The names that must be sent, keys as "keys/NAME"."""
         names = [name for name in self._manifest.files if not self._found(name)]
-        for name, entry in self._manifest.keys.items():
-            if fingerprint(self._disk, self._key_path(name)) != entry:
-                names.append(KEYS + "/" + name)
-        return names
+        return names + [KEYS + "/" + name for name in self.missing_keys()]
+
+    def missing_keys(self):
+        """The names of the keys among them."""
+        return [name for name, entry in self._manifest.keys.items()
+                if fingerprint(self._disk, self._key_path(name)) != entry]
 
     def _found(self, name):
         """The path of a file with the content that `name` is to have, or None.
@@ -80,9 +82,9 @@ class Update:
         remove(disk, folder + "/" + FILE)
         disk.sync_folder(folder)
         self._make_room(folder, sources)
-        for name, entry in self._manifest.keys.items():
-            if fingerprint(disk, self._key_path(name)) != entry:
-                self._put(slots.root + "/" + KEYS, name, entry, open_sent(KEYS + "/" + name))
+        for name in self.missing_keys():
+            entry = self._manifest.keys[name]
+            self._put(slots.root + "/" + KEYS, name, entry, open_sent(KEYS + "/" + name))
         for name, entry in self._manifest.files.items():
             path = folder + "/" + name
             if sources[name] != path:

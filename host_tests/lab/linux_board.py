@@ -7,13 +7,12 @@ import os
 import signal
 from pathlib import Path
 
+from branchctl.linux_board import CODE, ROOT
 from host_tests.lab.errors import LabError
 from host_tests.lab.gateway import MICROPYTHON
 from host_tests.lab.netns import Host
 from host_tests.lab.process import Process
 
-ROOT = "/var/lib/branchline"
-CODE = "/usr/local/lib/branchline"
 _SSHD = """\
 Port 22
 HostKey {folder}/host_key

@@ -2,16 +2,15 @@
 
 import dataclasses
 import hashlib
-import io
 import json
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from importlib import resources
 
-from branchctl.image import ARCHITECTURES, FIRMWARE
+from branchctl.image import ARCHITECTURES
 from branchctl.payload import Payload
 from branchctl.problems import Refusal
+from branchctl.sources import FIRMWARE, tar
 from branchctl.ssh import Ssh
 
 ROOT = "/var/lib/branchline"
@@ -162,12 +161,6 @@ cd /; rm -rf {CODE}.new; sync
 
 def _tar(content: dict[str, bytes]) -> Iterator[bytes]:
     """A tar archive of files, in pieces."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, data in content.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode, member.mtime = len(data), 0o644, int(time.time())
-            archive.addfile(member, io.BytesIO(data))
-    view = buffer.getbuffer()
-    for start in range(0, len(view), _PIECE):
-        yield bytes(view[start:start + _PIECE])
+    octets = tar(content)
+    for start in range(0, len(octets), _PIECE):
+        yield octets[start:start + _PIECE]

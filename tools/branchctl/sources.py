@@ -26,12 +26,15 @@ def archive() -> bytes:
     members = {str(path.relative_to(FIRMWARE)): path for path in FIRMWARE.rglob("*.py")}
     members |= {f"cpython/{path.name}": path for path in _CPYTHON.glob("*.py")}
     members["microdot.py"] = microdot()
+    return tar({name: path.read_bytes() for name, path in members.items()})
+
+
+def tar(content: dict[str, bytes]) -> bytes:
+    """Files by their names as a tar file. Nothing but names, lengths and contents goes into it."""
     result = io.BytesIO()
-    # Nothing but names, lengths and contents goes into the headers.
-    with tarfile.open(fileobj=result, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name in sorted(members):
-            data = members[name].read_bytes()
+    with tarfile.open(fileobj=result, mode="w", format=tarfile.USTAR_FORMAT) as archived:
+        for name in sorted(content):
             entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
+            entry.size = len(content[name])
+            archived.addfile(entry, io.BytesIO(content[name]))
     return result.getvalue()

@@ -41,12 +41,10 @@ def main(arguments, slot=None):
         folder = os.getcwd().rstrip("/") + "/" + folder
     while True:
         try:
-            config, profiles = _load(folder)
+            config, profiles = _load(folder, slot)
         except ConfigError as error:
             sys.stderr.write("error: " + str(error) + "\n")
             return 2
-        if slot and config.state is not None:
-            config.state = slot.state
         code = _run(folder, config, profiles, slot)
         if code is not None:
             return code
@@ -64,7 +62,7 @@ def _is_small():
     return hasattr(gc, "threshold") and gc.mem_alloc() + gc.mem_free() < _SMALL_HEAP
 
 
-def _load(folder):
+def _load(folder, slot):
     """(config, tunnel name -> Profile); whatever is wrong shows before anything is touched."""
 
     def read_file(name):
@@ -77,6 +75,8 @@ def _load(folder):
         from branchline.app.config import load_config
 
         config = load_config(read_file)
+    if slot and config.state is not None:
+        config.state = slot.state
     if config.role == "hub":
         with Overlay():
             from branchline.app.hub_files import read_files
@@ -194,7 +194,7 @@ def _run_claimed(folder, config, profiles, system, log, slot):
     records, safe = _records(folder, config, system, log, slot)
     try:
         system.prepare(config, folder)
-        gateway = _gateway(folder, config, profiles, system, log, records, safe)
+        gateway = _gateway(folder, config, profiles, system, log, records, safe, slot)
         if slot and config.role == "gateway":
             gateway.confirm(slot)
         ended = gateway.run()
@@ -220,14 +220,14 @@ def _setting(name):
     return os.getenv(name) if hasattr(os, "getenv") else None
 
 
-def _gateway(folder, config, profiles, system, log, records, safe):
+def _gateway(folder, config, profiles, system, log, records, safe, slot):
     """The Gateway, or Hub, made as the environment wants it."""
     path = _setting("BRANCHLINE_STATUS")
     status = (lambda status: StatusFile(path, status, log)) if path else None
     if config.role == "hub":
         from branchline.app.hub import Hub
 
-        return Hub(config, system, log, lambda: _load(folder)[0], records, status)
+        return Hub(config, system, log, lambda: _load(folder, slot)[0], records, status)
     from branchline.app.engines import make_engines
     from branchline.app.gateway import Gateway
 
@@ -237,7 +237,7 @@ def _gateway(folder, config, profiles, system, log, records, safe):
     engines = make_engines(folder, config, profiles, system, crypto, portable_tls)
 
     def load():
-        fresh, texts = _load(folder)
+        fresh, texts = _load(folder, slot)
         return fresh, lambda tunnels: make_engines(
             folder, fresh, texts, system, crypto, portable_tls, tunnels
         )
